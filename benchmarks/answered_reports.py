@@ -100,7 +100,10 @@ def tables(falls: Falls, rows: pd.DataFrame, seed: int) -> Iterator[str]:
     middle = np.median(falls.drop_s[denied & counted])
     yield sentence(f"denied, S above {middle:.1f}", of(denied & (falls.drop_s > middle)))
     yield sentence(f"denied, S at or below {middle:.1f}", of(denied & (falls.drop_s <= middle)))
-    yield f"\nBy the denied drops' own standard error such studies find a true effect as p ≤ 5 %: {', '.join(told)}."
+    often = (
+        "With a standard error as large as that of the denied drops, studies find a true effect (p ≤ 5 %) this often"
+    )
+    yield f"\n{often}: {', '.join(told)}."
     yield f"\n| denied without | n | K_eff | excess | 95 % interval | p |\n{head.splitlines()[1]}"
     for name in FREQUENT:
         yield sentence(name, of(denied & (falls.stratum != name)))

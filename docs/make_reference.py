@@ -60,7 +60,7 @@ MODEL_NOTES = {
     ),
     "rolling": (
         "E[R] = alpha + beta R_m over the last model.span sessions",
-        "With few days: sixty give a noisy beta, which an event that leaked changes.",
+        "With few days: sixty days give a noisy beta, and news that leaked before the event changes it.",
     ),
     "garch": (
         "E[R] = alpha + beta R_m, h_t = omega + a e_{t-1}^2 + b h_{t-1}",
@@ -160,7 +160,7 @@ STATISTIC_NOTES = {
     "sign_flip": (
         "p = share of the 2^K sign vectors with |mean| at least as large",
         (
-            "With five dates or fewer, since it cannot reach 5 %; if the dates' CARs have an asymmetric "
+            "With five dates or fewer, since its p cannot be 5 % or less; if the dates' CARs have an asymmetric "
             "distribution. It is refused if overlapping windows join the dates into fewer than six blocks."
         ),
     ),
@@ -170,7 +170,7 @@ STATISTIC_NOTES = {
     ),
     "ar_t": (
         "t = AR / sqrt(prediction-error variance)",
-        "With fat tails, since |t| above 2 is then not a one-in-twenty event. It describes one firm only.",
+        "With fat tails, since |t| is then above 2 more often than once in twenty. It describes one firm only.",
     ),
     "car_t": ("t = CAR / sqrt(g'Vg)", "As `ar_t`. V does not include a variance that the event raised."),
     "corrado": (
@@ -193,7 +193,7 @@ STATISTIC_NOTES = {
     ),
     "bootstrap_dates": (
         "t over dates against t* of dates drawn with replacement",
-        "With few dates: it is refused below ten, and rejects too rarely with not many more.",
+        "With few dates: it is refused below ten dates, and with few more than ten it rejects too rarely.",
     ),
     "bootstrap_blocks": (
         "CAAR against sums of W resampled days of the mean residual",

@@ -182,7 +182,7 @@ def read_records(path: Path, columns: Sequence[str], required: Sequence[str]) ->
     header = [name.lower() for name in table.names]
     problems = [f"column {c!r} is unknown; {nearest(c, columns)}" for c in header if c not in columns]
     problems += [f"column {c!r} is missing" for c in required if c not in header]
-    problems += [f"column {c!r} is there twice" for c in sorted({c for c in header if header.count(c) > 1})]
+    problems += [f"column {c!r} occurs twice" for c in sorted({c for c in header if header.count(c) > 1})]
     if problems or table.ragged:
         raise EventsError([*(Problem(message, table.file, 1) for message in problems), *table.ragged])
     rows = zip(*map(texts, table.columns), strict=True)

@@ -115,8 +115,8 @@ class _Child:
         except EOFError as error:
             self.process.join()
             raise EventStudyError(
-                "a process that worked beside this one was ended from outside (exit code "
-                f"{self.process.exitcode}): the system does that where memory runs out; free some"
+                "a child process of this run was ended from outside (exit code "
+                f"{self.process.exitcode}): the system does this when memory runs out; free some memory"
             ) from error
         finally:
             self.link.close()
@@ -172,7 +172,7 @@ def _die_with(parent: Any) -> None:
     """Let the system end this process with its parent, whose locks and unfinished files it would hold."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent is None or os.getppid() != parent.pid:
-        raise ProcessLookupError("the process that this one worked beside has ended")
+        raise ProcessLookupError("the parent process has ended")
 
 
 def run_blocks(
@@ -333,7 +333,7 @@ def _cluster(scheduler: str) -> Iterator[Any]:
             raise EventStudyError(f"{error}; {MEMORY}") from error
         except CancelledError as error:
             raise EventStudyError(
-                f"scheduler {scheduler!r} went away; start it and its workers again, then the same command"
+                f"scheduler {scheduler!r} has stopped; start it and its workers again, then repeat the command"
             ) from error
 
 

@@ -196,7 +196,7 @@ def test_sectors_say_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "--example", "healthcare", "--sector", "optical"], "--example names the sector itself"),
         (["check", "--example", "healthcar"], "did you mean 'healthcare'"),
         (["run", "x.csv", "--sector", "optical", "--prices", "example:optical"], "x.csv: cannot be read"),
-        (["run", "--example", "optical", "--prices", "example:optical"], "no prices ship with this sector"),
+        (["run", "--example", "optical", "--prices", "example:optical"], "this sector has no prices in the package"),
     ],
 )
 def test_wrong_examples_are_refused(

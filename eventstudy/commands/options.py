@@ -94,7 +94,7 @@ PLAIN = (
         "--exchange",
         default="",
         metavar="MIC",
-        help="Without a study file: exchange of tickers without an ending such as .PA; default: XNYS.",
+        help="Without a study file: exchange of tickers without an ending such as .PA; default: New York.",
     ),
     click.option(
         "--benchmark",
@@ -147,7 +147,7 @@ class Inputs:
         from eventstudy.prices.covariates import read_covariates
 
         if self.sector and self.config_file:
-            raise click.UsageError("--sector and --config exclude each other; a TOML may say study.sector itself")
+            raise click.UsageError("give --sector or --config, not both; a study file can set study.sector")
         problems: list[Problem] = []
         outcome: list[Any] = []
         described = True
@@ -292,7 +292,7 @@ def locked_question(path: Path, events: Events, config: StudyConfig, *, allow: b
     if strict and not allow:
         raise ConfigError(
             [
-                Problem(f"{text(item.sentence)}; run the locked question, or give --allow-departures", str(path))
+                Problem(f"{text(item.sentence)}; run the registered question, or give --allow-departures", str(path))
                 for item in strict
             ]
         )

@@ -217,7 +217,9 @@ def _keep_fitted(
     keep = np.array([not reason for reason in unfitted], dtype=bool)
     if not keep.any():
         most = f"at most {expected.n_estimation.max()} estimation days have all that it wants"
-        raise EstimationError(f"model {config.model.name} fits no event × peer ({_counted(unfitted)}); {most}")
+        raise EstimationError(
+            f"model {config.model.name} could not be fitted to any event × peer ({_counted(unfitted)}); {most}"
+        )
     kept = replace(selection, ledger=tuple(ledger))
     return (kept, panel, expected) if keep.all() else (kept, panel.take(keep), expected.take(keep))
 

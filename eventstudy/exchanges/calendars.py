@@ -210,7 +210,7 @@ def session_close(mic: str, session: dt.date) -> dt.datetime:
     table = exchange_sessions(mic)
     at = table.position(session)
     if at == len(table.days) or table.days[at] != np.datetime64(session, "D"):
-        raise KeyError(f"{session} is no session of {mic}")
+        raise KeyError(f"{session} is not a session of {mic}")
     return dt.datetime.fromtimestamp(int(table.closes[at]) / 1e9, tz=dt.UTC)
 
 

@@ -278,7 +278,7 @@ def _files(folder: str, *, own: bool = True) -> list[Path]:
     found = sorted(Path(__file__).parent.glob("*.toml")) if own else []
     if folder:
         if not Path(folder).is_dir():
-            raise ConfigError(Problem(f"{FOLDER} names no folder", folder))
+            raise ConfigError(Problem(f"{FOLDER} does not name a folder", folder))
         found += sorted(Path(folder).glob("*.toml"))
     return found
 
@@ -364,7 +364,7 @@ def _facts(table: Mapping[str, Any], name: str, known: Iterable[str]) -> dict[st
             kept["first"] = row["from"]
         for key in ("first", "until", "day"):
             if key in kept and type(kept[key]) is not dt.date:
-                raise ValueError(f"{name}: {kept[key]!r} is no date; write 2020-12-31 without quotes")
+                raise ValueError(f"{name}: {kept[key]!r} is not a date; write 2020-12-31 without quotes")
         about, certainty = _source(table, row, name)
         for key in row.get(named, ()):
             if key not in found:

@@ -163,7 +163,7 @@ def _tickers(
 def _dates(column: pa.Array) -> tuple[NDArray[np.int32], list[tuple[int, str]]]:
     read = day_column(column)
     date = np.where(np.isnat(read.days), np.datetime64(0, "D"), read.days).astype(np.int32)
-    bare = f"is no date such as 2026-06-09; in a list of more than {IN_MEMORY:,} events each has a bare date"
+    bare = f"is not a date such as 2026-06-09; in a list of more than {IN_MEMORY:,} events each has a bare date"
     wrong = [
         (row, f"date {str(column[row].as_py() or '')!r} {bare if why in (NO_DAY, WITH_TIME) else why}")
         for row, why in read.wrong.items()

@@ -322,7 +322,7 @@ def _weekday(day: NDArray[np.int64]) -> NDArray[np.int64]:
 def check_comparable(packs: Sequence[PackShocks], *, labels_differ: bool = False) -> None:
     """Refuse packs that cannot be pooled, with every difference at once."""
     if len(packs) < 2:
-        raise ConfigError("a pool takes two result packs or more; give the folders that run printed")
+        raise ConfigError("pool needs two result packs or more; give the folders that 'eventstudy run' printed")
     problems = []
     for key in SAME:
         values = [pack.settings.get(key) for pack in packs]

@@ -175,7 +175,7 @@ def _read(path: Path, events: Events, config: StudyConfig) -> CovariatesFile:
         if day is None:
             problems.append(Problem(f"date {columns['date'][row]!r}: write 2024-06-12", str(path), line))
         elif day in cells.setdefault(key, {}):
-            problems.append(Problem(f"{', '.join([*key, day]).strip(', ')} stands here a second time", str(path), line))
+            problems.append(Problem(f"{', '.join([*key, day]).strip(', ')} occurs a second time", str(path), line))
         else:
             cells[key][day] = {name: column[row] for name, column in own.items()}
     tickers = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)}
@@ -184,7 +184,9 @@ def _read(path: Path, events: Events, config: StudyConfig) -> CovariatesFile:
     anyone = any(all(cell in known for cell, known in zip(key, named, strict=True)) for key in cells)
     if not problems and not anyone:
         first = ", ".join(columns[key][0] for key in keys)
-        problems.append(Problem(f"no row is of an event or peer of the study; the first is of {first}", str(path)))
+        problems.append(
+            Problem(f"no row belongs to an event or peer of the study; the first row is for {first}", str(path))
+        )
     if problems:
         raise EventsError(problems)
     return CovariatesFile(str(path), keys, tuple(own), {key: sorted(rows.items()) for key, rows in cells.items()})

@@ -56,9 +56,9 @@ def read_factors(path: Path, names: Sequence[str], *, percent: bool) -> FactorTa
         problems += wrong_cells(name, cells[name], column.wrong, file, lines)
     if not problems:
         twice = sorted({str(day) for day, count in Counter(days.days.tolist()).items() if count > 1})
-        problems += [Problem(f"names {day} twice; keep one row a day", file) for day in twice]
+        problems += [Problem(f"has {day} twice; keep one row for each day", file) for day in twice]
     if not lines:
-        problems.append(Problem("holds no row below its header", file))
+        problems.append(Problem("has no row below its header", file))
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0)[:_LISTED])
     table = np.column_stack([np.empty((len(lines), 0)), *(columns[name].values for name in names)])

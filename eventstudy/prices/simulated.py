@@ -210,7 +210,7 @@ def _plant(returns: NDArray[np.float64], dates: NDArray[np.datetime64], drop: Pl
         return
     zero = int(np.searchsorted(dates, day))
     if dates[zero] != day:
-        raise ConfigError(f"drop {drop.shock_id!r} of {listing.ticker}: {day} is no session of {listing.mic}")
+        raise ConfigError(f"drop {drop.shock_id!r} of {listing.ticker}: {day} is not a session of {listing.mic}")
     returns[zero] += drop.drop
     back = slice(zero + REVERSAL_TAUS.start, zero + REVERSAL_TAUS.stop)
     returns[back] -= drop.drop * drop.reversal / len(REVERSAL_TAUS)

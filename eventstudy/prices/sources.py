@@ -237,7 +237,7 @@ def fetch_prices(
     """
     name = source or config.prices.source
     if name not in remote_names():
-        raise ConfigError(f"--prices {name!r} is nothing to fetch from; {nearest(name, remote_names())}")
+        raise ConfigError(f"--prices {name!r} is not a source to fetch from; {nearest(name, remote_names())}")
     # The study's name comes from a file: nothing of it may lead out of the data folder.
     slug = re.sub(r"[^a-z0-9]+", "-", config.study.name.lower())[:40].strip("-")
     request = price_request(events, config)
@@ -292,7 +292,7 @@ def _from_path(source: str, request: PriceRequest) -> PriceTable:
 def _shipped(sector: str, request: PriceRequest) -> PriceTable:
     path = sector_prices(sector)
     if path is None:
-        raise ConfigError(f"--prices 'example:{sector}': no prices ship with this sector; give others")
+        raise ConfigError(f"--prices 'example:{sector}': this sector has no prices in the package; give others")
     origin = {"kind": "example", "name": sector}
     source = text(Reason("source.shipped", sector=sector))
     return replace(get_provider("files")(path).fetch(request), source=source, origin=origin)

@@ -76,13 +76,13 @@ def event_columns(header: Sequence[str], names: Collection[str]) -> EventColumns
             continue
         exact = [at for at in found if header[at].strip().lower() == name]
         if len(exact) > 1:
-            problems.append(f"column {name!r} is there twice")
+            problems.append(f"column {name!r} occurs twice")
         elif len(found) > 1 and not exact:
             cells = ", ".join(header[at] for at in found)
             problems.append(f"has {len(found)} columns for {name}: {cells}; keep one, or name the right one {name!r}")
         known[name] = (exact or found)[0]
     own = {cell: at for at, cell in enumerate(header) if at not in known.values()}
-    problems += [f"column {cell!r} is there twice" for cell in own if header.count(cell) > 1]
+    problems += [f"column {cell!r} occurs twice" for cell in own if header.count(cell) > 1]
     for cell in own:
         close = difflib.get_close_matches(cell.lower(), names, n=1, cutoff=_SLIP)
         if close and close[0] not in known:

@@ -93,7 +93,7 @@ def _moment(cell: str, day: dt.date | None, why_no_day: str) -> Moment | str:
         if _ISO_TIME.match(cell) and cell[4] == "-":
             moment = dt.datetime.fromisoformat(cell)
             if abs(moment.utcoffset() or dt.timedelta(0)) > _LARGEST_OFFSET:
-                raise ValueError("no place on earth has such an offset; the largest is 14:00")
+                raise ValueError("no time zone has such an offset; the largest is 14:00")
             return moment
     except (ValueError, OverflowError) as error:
         return f": {error}; {_EXAMPLE}"
@@ -116,7 +116,9 @@ def _in_zone(local: str, zone: str) -> dt.datetime:
         raise ValueError("has both an offset and a zone; keep one")
     early, late = (moment.replace(tzinfo=info, fold=fold) for fold in (0, 1))
     if early.utcoffset() != late.utcoffset():
-        raise ValueError(f"falls into a clock change of {zone}: it exists twice or never; give an offset")
+        raise ValueError(
+            f"falls into a clock change of {zone}: this local time occurs twice or not at all; give an offset"
+        )
     return early
 
 

@@ -67,7 +67,7 @@ def refuse_endless(path: Path, error: type[EventStudyError]) -> None:
     """Raise for a pipe or a device: reading one may never end."""
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise error(Problem("is a pipe or a device, not a file; save what it gives in a file first", str(path)))
+        raise error(Problem("is a pipe or a device, not a file; save its output in a file first", str(path)))
 
 
 def _why(failure: OSError) -> str:
@@ -103,7 +103,7 @@ def read_text(raw: bytes, file: str, error: type[EventStudyError]) -> Text:
         line = raw.count(b"\n", 0, failure.start) + 1
         raise error(Problem("is not UTF-8 text; save it as 'CSV UTF-8'", file, line)) from failure
     if "\x00" in content:
-        raise error(Problem("holds NUL bytes and is not a text file; save it as 'CSV UTF-8'", file))
+        raise error(Problem("contains NUL bytes and is not a text file; save it as 'CSV UTF-8'", file))
     return Text(content, encoding, separator_of(content))
 
 

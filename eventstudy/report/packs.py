@@ -107,14 +107,14 @@ def check_files(folder: Path, manifest: Mapping[str, Any], names: Collection[str
         elif not path.is_file():
             problems.append(Problem(f"is missing; {AGAIN}", str(path)))
         elif stored is None:
-            problems.append(Problem(f"is no file of the manifest; {AGAIN}", str(path)))
+            problems.append(Problem(f"is not listed in the manifest; {AGAIN}", str(path)))
         elif sha256_of(path) != stored:
             problems.append(Problem(f"was changed after it was written (sha256 differs); {AGAIN}", str(path)))
     if names is None:
         known = {MANIFEST, *manifest["outputs"]}
         extra = [path for path in sorted(home.rglob("*")) if not path.is_dir() or path.is_symlink()]
         problems += [
-            Problem("is no file of the pack: it was added later; remove it", str(path))
+            Problem("is not a file of the pack: it was added later; remove it", str(path))
             for path in extra
             if path.relative_to(home).as_posix() not in known
         ]
@@ -170,7 +170,7 @@ def _json(path: Path) -> dict[str, Any]:
         text = f"is not what was written; it cannot be read as JSON ({str(error)[:80]}); {AGAIN}"
         raise IntegrityError(Problem(text, str(path))) from error
     if not isinstance(content, dict):
-        raise IntegrityError(Problem(f"is not what was written: it holds no JSON object; {AGAIN}", str(path)))
+        raise IntegrityError(Problem(f"is not what was written: it contains no JSON object; {AGAIN}", str(path)))
     return content
 
 

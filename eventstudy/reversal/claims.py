@@ -98,7 +98,7 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
     names = [claim.claim_id for claim in claims]
     for claim in claims:
         if names.count(claim.claim_id) > 1 and names.index(claim.claim_id) != claims.index(claim):
-            problems.append(Problem(f"claim_id {claim.claim_id!r} is there twice", str(path), claim.line))
+            problems.append(Problem(f"claim_id {claim.claim_id!r} occurs twice", str(path), claim.line))
     if problems:
         raise EventsError(sorted(problems, key=lambda problem: problem.line or 0))
     return tuple(claims)
@@ -144,7 +144,7 @@ def _date(text: str, column: str, wrong: list[str]) -> dt.date | None:
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
-        wrong.append(f"{column} {text!r} is no date; write it as 2026-06-09")
+        wrong.append(f"{column} {text!r} is not a date; write it as 2026-06-09")
         return None
 
 

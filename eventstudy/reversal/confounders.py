@@ -54,7 +54,7 @@ def read_confounders(path: Path, config: StudyConfig) -> tuple[Confounder, ...]:
         try:
             date = dt.date.fromisoformat(record["date"])
         except ValueError:
-            problems.append(Problem(f"date {record['date']!r} is no date; write it as 2026-06-09", str(path), line))
+            problems.append(Problem(f"date {record['date']!r} is not a date; write it as 2026-06-09", str(path), line))
             continue
         if ticker not in known:
             text = f"ticker {ticker!r} is no peer of this study; name a peer, or * for all of them"

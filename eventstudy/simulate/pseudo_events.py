@@ -193,20 +193,20 @@ def _pools(events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, 
 def _check(plan: Plan, config: StudyConfig) -> None:
     first, last = config.windows.event
     if not first <= 0 <= last:
-        raise ConfigError(f"windows.event = [{first},{last}] does not hold day 0; a simulation needs it")
+        raise ConfigError(f"windows.event = [{first},{last}] does not contain day 0; a simulation needs it")
     wrong = [f"[{a},{b}]" for a, b in plan.windows if not first <= a <= b <= last]
     if wrong or not plan.windows:
         raise ConfigError(f"--windows {';'.join(wrong)}: accepted are windows inside windows.event = [{first},{last}]")
     name, kind = config.model.name, config.study.kind
     if kind != "return":
         raise ConfigError(
-            f"study.kind = {kind!r}: a simulation plants drops of returns and draws histories of returns, so it says "
-            "nothing of another quantity; give --set study.kind=return"
+            f"study.kind = {kind!r}: a simulation adds drops to returns and draws histories of returns, so it says "
+            "nothing about another quantity; give --set study.kind=return"
         )
     if needs(name):
         alone = ", ".join(sorted(model for model in MODELS if not needs(model)))
         raise ConfigError(
-            f"model.name = {name!r} wants {', '.join(needs(name))}; simulated events have the index alone: "
+            f"model.name = {name!r} needs {', '.join(needs(name))}; simulated events have the index alone: "
             f"give --set model.name=market (accepted: {alone})"
         )
 

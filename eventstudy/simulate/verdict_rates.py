@@ -121,7 +121,7 @@ def draw_material(events: Events, config: StudyConfig, prices: PriceTable, *, re
     if not sets and region is not None:
         raise ConfigError(f"--region {region!r} has no drop of its own; {nearest(region, set().union(*of_shock))}")
     if not sets:
-        raise EstimationError("the peers' history holds no drop but those at events; give a longer one")
+        raise EstimationError("every drop in the peers' history is near an event; give longer prices")
     most = max(sets, key=lambda name: drops[name])
     days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
     returns = portfolio_returns(shocks.history, shocks.tickers[sets[most]], days)

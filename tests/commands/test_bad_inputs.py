@@ -215,7 +215,7 @@ def _(place: Place) -> None:
             if folds[0] == folds[1]:
                 read_events(place.events)
             else:
-                with pytest.raises(EventStudyError, match="it exists twice or never; give an offset"):
+                with pytest.raises(EventStudyError, match="this local time occurs twice or not at all; give an offset"):
                     read_events(place.events)
 
     changes()
@@ -531,7 +531,7 @@ def _(place: Place) -> None:
     book.save(place.events)
     assert [(event.event_id, event.tickers) for event in read_events(place.events)] == [(f"AAA-{E1[:10]}", ("AAA",))]
     place.bytes(f"{HEADER}\nE1,\x00".encode())
-    refused(place.run(), 2, "holds NUL bytes and is not a text file")
+    refused(place.run(), 2, "contains NUL bytes and is not a text file")
     book.save(place.folder / "prices" / "AAA.csv")
     place.rows(event_row("E1", E1))
     refused(place.run(), 4, "AAA.csv")
@@ -1140,7 +1140,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     for moment in ("2021-06-09T10:00:00+14:01", "2021-06-09T10:00:00-23:59"):
         place.rows(event_row("E1", moment))
-        refused(place.check(), 2, "events.csv:2:", "no place on earth has such an offset; the largest is 14:00")
+        refused(place.check(), 2, "events.csv:2:", "no time zone has such an offset; the largest is 14:00")
     for day in ("0001-01-01", "9999-12-31"):
         place.rows(event_row("E1", day))
         refused(place.check(), 2, "events.csv:2:", "the year is not one of 1900 to 2199")
@@ -1227,7 +1227,7 @@ def _(place: Place) -> None:
         ("summary.json", b"{", "was changed after it was written (sha256 differs)"),
         ("manifest.json", b"{}", "is no result pack's manifest"),
         ("manifest.json", b'{"digest": 1}', "is not what was written (its digest differs)"),
-        ("tables/more.csv", b"a", "is no file of the pack: it was added later"),
+        ("tables/more.csv", b"a", "is not a file of the pack: it was added later"),
     ):
         shutil.copytree(place.latest, pack)
         (pack / name).write_bytes(content)

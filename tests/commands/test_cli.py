@@ -149,7 +149,7 @@ def test_a_simulated_run_says_so_everywhere(tmp_path: Path, capsys: pytest.Captu
         (["--set", "tests.names=['bpm']"], 2, "did you mean 'bmp'?"),
         (["--set", "model.name=markt"], 2, "did you mean 'market'?"),
         (["--set", "reversal.label=misreding"], 2, "did you mean 'misreading'?"),
-        (["--sector", "optical"], 2, "exclude each other"),
+        (["--sector", "optical"], 2, "not both"),
         (["--nonsense"], 2, "No such option"),
         (["--set", "windows.minimum=240", "--set", "windows.estimation=[-1000, -761]"], 3, "estimation_short"),
     ],

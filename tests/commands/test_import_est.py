@@ -96,7 +96,7 @@ def test_a_request_becomes_a_study_with_the_same_cars(tmp_path: Path, capsys: py
         (REQUEST.replace("\n2;", "\n1;"), "event ID '1' is already on line 1"),
         (REQUEST.replace("-11", "-2"), "the estimation window ends before it"),
         (REQUEST.replace("120", "x"), "length of the estimation window 'x' is not a whole number"),
-        ("", "holds no event"),
+        ("", "has no event"),
         (REQUEST, "give --market 'DAX':MIC"),
     ],
 )

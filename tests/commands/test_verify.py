@@ -180,7 +180,7 @@ def test_what_is_no_pack(place: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "is no result pack's manifest: no settings, inputs, prices" in said(capsys)
     assert run("--prices", "prices", "--set", 'report.formats=["json"]', "--out", "other") == 0
     assert main(["verify", "other/latest"]) == 2
-    assert "holds no CSV tables to compare" in said(capsys)
+    assert "has no CSV tables to compare" in said(capsys)
 
 
 def test_simulated_and_snapshot_packs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +234,7 @@ def test_pages_are_made_again_where_the_versions_are_the_same(place: Path, capsy
     shutil.rmtree(pack / "nothing", ignore_errors=True)
     (pack / "page.html").write_text("another answer", encoding="utf-8")
     assert main(["verify", str(pack)]) == 5
-    assert "page.html: is no file of the pack: it was added later" in said(capsys)
+    assert "page.html: is not a file of the pack: it was added later" in said(capsys)
 
 
 def test_a_forged_setting_or_price_source_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

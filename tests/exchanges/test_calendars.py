@@ -94,7 +94,7 @@ def test_past_the_end_of_a_calendar_there_is_no_day0() -> None:
 
 def test_session_close_and_range() -> None:
     assert session_close("XNYS", dt.date(2024, 11, 29)) == dt.datetime(2024, 11, 29, 18, tzinfo=dt.UTC)
-    with pytest.raises(KeyError, match="2024-11-30 is no session"):
+    with pytest.raises(KeyError, match="2024-11-30 is not a session"):
         session_close("XNYS", dt.date(2024, 11, 30))
     days = sessions("XSHG", dt.date(2025, 1, 26), dt.date(2025, 2, 6))
     assert [str(day) for day in days] == ["2025-01-27", "2025-02-05", "2025-02-06"]

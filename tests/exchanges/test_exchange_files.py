@@ -165,7 +165,7 @@ def test_an_exchange_is_one_file_in_the_package(tmp_path: Path) -> None:
         ('boards = ["warsaw"]', 'boards = ["warsw"]', "boards 'warsw'; accepted: warsaw; did you mean"),
         ('source = "rules"', 'source = "rule"', "source 'rule'; accepted: rules; did you mean 'rules'"),
         ('source = "rules"', "", "a line without source; name one, or write verified = false"),
-        ("from = 2015-01-01", 'from = "2015-01-01"', "limits: '2015-01-01' is no date"),
+        ("from = 2015-01-01", 'from = "2015-01-01"', "limits: '2015-01-01' is not a date"),
         ('kind = "exchange"', 'kind = "rumour"', "source 'rules': give text and kind, one of exchange, "),
         ('board = "warsaw"', 'board = "gpw"', "exchange XWAR: board 'gpw': accepted: bse, "),
         ('mic = "XWAR"', 'mic = "XLON"', "XLON is described in .*uk.toml already"),
@@ -189,7 +189,7 @@ def test_a_faulty_file_is_named_with_what_is_wrong(warsaw: Path, old: str, new: 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(known.FOLDER, str(tmp_path / "nowhere"))
-    with pytest.raises(ConfigError, match="EVENTSTUDY_EXCHANGES names no folder"):
+    with pytest.raises(ConfigError, match="EVENTSTUDY_EXCHANGES does not name a folder"):
         known.exchanges()
 
 

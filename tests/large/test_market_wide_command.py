@@ -256,8 +256,8 @@ def test_only_groups_of_rows_that_can_hold_a_ticker_are_read(folder: Path) -> No
 @pytest.mark.parametrize(
     ("header", "row", "said"),
     [
-        ("ticker,date", "S1,2024-06-03T14:00Z", "events.csv:2: date '2024-06-03T14:00Z' is no date such as"),
-        ("ticker,date", "S1,2024-02-30", "events.csv:2: date '2024-02-30' is no date such as"),
+        ("ticker,date", "S1,2024-06-03T14:00Z", "events.csv:2: date '2024-06-03T14:00Z' is not a date such as"),
+        ("ticker,date", "S1,2024-02-30", "events.csv:2: date '2024-02-30' is not a date such as"),
         ("ticker,date", ",2024-06-03", "events.csv:2: no ticker"),
         ("event_id,ticker,date", "a,S1,2024-06-03\na,S2,2024-06-03", "event_id 'a' is already on line 2"),
         ("ticker,date", "S1,03/04/2024", "could be 2024-03-04 or 2024-04-03, and no other row decides"),

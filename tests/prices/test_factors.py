@@ -61,8 +61,8 @@ def test_percent_becomes_decimals_in_order_of_days(tmp_path: Path) -> None:
         ("date,SMB\n2024-01-02,x\n", r"factors\.csv:2: SMB 'x' is not a number; write it"),
         ("date,SMB\n2024-02-30,1\n", r"factors\.csv:2: date '2024-02-30' is not a day; write it"),
         ("date,SMB\n02/01/2024,1\n", r"factors\.csv:2: date '02/01/2024' could be 2024-02-01 or 2024-01-02"),
-        ("date,SMB\n2024-01-02,1\n20240102,1\n", "names 2024-01-02 twice; keep one row a day"),
-        ("date,SMB\n", "holds no row below its header"),
+        ("date,SMB\n2024-01-02,1\n20240102,1\n", "has 2024-01-02 twice; keep one row for each day"),
+        ("date,SMB\n", "has no row below its header"),
         ("date,SNB\n2024-01-02,1\n", r"factors\.csv:1: has no column 'SMB'; .*did you mean 'SNB'"),
         ("day,SMB\n2024-01-02,1\n", r"factors\.csv:1: has no column 'date'"),
         ("date,SMB,SMB\n2024-01-02,1,1\n", "has two columns 'SMB'; rename one"),
@@ -148,7 +148,7 @@ def test_factors_that_end_before_the_event_drop_the_pair_with_the_reason(tmp_pat
     assert ledger["E1"].status == "used"
     assert (ledger["E2"].status, ledger["E2"].stage) == ("dropped", "model")
     assert text(ledger["E2"].reason) == "no_factors: capm has no factor on any event day"
-    with pytest.raises(EstimationError, match="model capm fits no event × peer"):
+    with pytest.raises(EstimationError, match="model capm could not be fitted to any event × peer"):
         study(tmp_path, *options, rows=rows[1:])
 
 

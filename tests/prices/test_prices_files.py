@@ -233,7 +233,7 @@ def test_what_was_read_in_another_way_is_noted(tmp_path: Path) -> None:
         (b"PK\x03\x04rest of a workbook", "LITE.csv: is an Excel workbook or a zip archive that cannot be opened"),
         (b"PAR1....PAR1", "LITE.csv: is not a Parquet file: "),
         (b"date,close\n2024-01-02,\xff\n", "LITE.csv:2: close '\xff' is not a number"),
-        ("date,close\n2024-01-02,\x0011\n", "LITE.csv: holds NUL bytes and is not a text file"),
+        ("date,close\n2024-01-02,\x0011\n", "LITE.csv: contains NUL bytes and is not a text file"),
         (
             "date,close,ticker\n2024-01-02,1,LITE\n2024-01-03,2,COHR\n",
             "LITE.csv:3: is a row of 'COHR' in the file of LITE",

@@ -263,7 +263,7 @@ def test_plan_is_checked(change: dict[str, Any], message: str) -> None:
 def test_day_zero_must_be_a_session() -> None:
     saturday = dt.date(2020, 6, 6)
     drop = PlantedDrop("s1", {"U0": saturday}, -0.10)
-    with pytest.raises(ConfigError, match="2020-06-06 is no session of XNAS"):
+    with pytest.raises(ConfigError, match="2020-06-06 is not a session of XNAS"):
         panel(US[:1], drop)
 
 

@@ -350,7 +350,7 @@ def test_fetch_prints_json_or_the_folder(
     assert main(["fetch", *study, "--out", str(tmp_path / "s"), "--quiet"]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 's'}\n"
     assert main(["fetch", *study[:3], "--prices", "simulated"]) == 2
-    assert "'simulated' is nothing to fetch from; accepted: " in capsys.readouterr().err
+    assert "'simulated' is not a source to fetch from; accepted: " in capsys.readouterr().err
 
 
 def test_run_on_a_snapshot_checks_it(

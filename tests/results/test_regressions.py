@@ -168,9 +168,9 @@ def test_a_name_in_two_places_is_refused(place: Place, capsys: pytest.CaptureFix
     [
         ("country,x\nUS,1\n", "needs a column ticker or event_id"),
         ("ticker\nT1\n", "needs a column ticker or event_id, one of your own"),
-        ("ticker,x\nT1,1\nT1,2\n", "T1 stands here a second time"),
+        ("ticker,x\nT1,1\nT1,2\n", "T1 occurs a second time"),
         ("ticker,date,x\nT1,yesterday,1\n", "date 'yesterday': write 2024-06-12"),
-        ("ticker,x\nZZ,1\n", "no row is of an event or peer of the study; the first is of ZZ"),
+        ("ticker,x\nZZ,1\n", "no row belongs to an event or peer of the study; the first row is for ZZ"),
         (None, "cannot be read"),
     ],
 )

@@ -156,11 +156,11 @@ def test_every_problem_of_a_claims_file_is_named_with_its_line(tmp_path: Path) -
     with pytest.raises(EventsError) as error:
         read_claims(path)
     assert [str(problem).removeprefix(str(path)) for problem in error.value.problems] == [
-        ":2: date '9 June' is no date; write it as 2026-06-09",
+        ":2: date '9 June' is not a date; write it as 2026-06-09",
         ":3: comparison 'exactly'; accepted: about, at_least, at_most",
         ":3: date_to 2026-06-01 lies before date 2026-06-09",
         ":3: claimed 'lots': accepted is a move such as -8% or -0.08, or 'fall' or 'rise'",
-        ":3: claim_id 'A' is there twice",
+        ":3: claim_id 'A' occurs twice",
         ":4: claim_id is empty; give each claim a name",
         ":4: claimed '0': accepted is a move such as -8% or -0.08, or 'fall' or 'rise'",
     ]

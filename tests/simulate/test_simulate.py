@@ -302,8 +302,8 @@ def test_the_pools_returns_have_no_intercept(study: Path) -> None:
         (Plan(dates=40, peers=3), "", None, EstimationError, "40 dates a draw need 80; give fewer --dates"),
         (Plan(dates=5, peers=3), "", "CN", ConfigError, "--region 'CN' has no prices; accepted: US"),
         (Plan(dates=5, peers=3, windows=((0, 30),)), "", None, ConfigError, r"\[0,30\]: accepted are"),
-        (Plan(dates=5, peers=3), "model.name=two_index", None, ConfigError, "wants world.*model.name=market"),
-        (Plan(dates=5, peers=3), "study.kind=volume", None, ConfigError, "says nothing of another quantity"),
+        (Plan(dates=5, peers=3), "model.name=two_index", None, ConfigError, "needs world.*model.name=market"),
+        (Plan(dates=5, peers=3), "study.kind=volume", None, ConfigError, "says nothing about another quantity"),
     ],
 )
 def test_what_cannot_be_simulated_says_why(

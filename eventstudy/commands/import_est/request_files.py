@@ -120,7 +120,7 @@ def _request(path: Path, problems: list[Problem]) -> list[RequestRow]:
         seen.setdefault(row.event_id, line)
         rows.append(row)
     if not rows and not problems:
-        problems.append(Problem("holds no event", str(path)))
+        problems.append(Problem("has no event", str(path)))
     return rows
 
 

@@ -104,7 +104,7 @@ def verify_pack(
     manifest, home = read_manifest(folder), home_of(folder).resolve()
     check_files(home, manifest)
     if not any(_is_table(name) for name in manifest["outputs"]):
-        raise ConfigError(Problem("holds no CSV tables to compare; run with the format csv", str(folder)))
+        raise ConfigError(Problem("has no CSV tables to compare; run with the format csv", str(folder)))
     with as_written(home, MANIFEST):
         # A list too long for memory names no peers.
         config = config_from_dict(manifest["settings"], peers=bool(manifest["prices"]["outcomes"]))

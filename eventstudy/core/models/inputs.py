@@ -98,7 +98,7 @@ def _from_file(market: MarketPanel, prices: PriceTable, model: Model) -> Columns
     table = prices.factors
     if table is None:
         raise ConfigError(
-            f"model.name = {model.name!r} wants the factors of {model.factors_file!r}, but the prices came "
+            f"model.name = {model.name!r} needs the factors of {model.factors_file!r}, but the prices came "
             "without them; read them with prices.factors.read_factors"
         )
     names = {name: name for name in model.factors if name != "market"} if model.name == "factors" else {}
