@@ -295,8 +295,7 @@ def _study() -> str:
     lines += ["[windows]", f"estimation = {list(ESTIMATION)}", "minimum = 40", f"event = {list(EVENT)}"]
     lines += [f"drop = {list(DROP)}", f"post = {list(POST)}", f"car = {[list(w) for w in WINDOWS]}"]
     lines += ["[tests]", f"draws = {DRAWS}", 'regression = ["car ~ exposure + misreading"]']
-    # The twins are of the regression without moderation; test_estimator has both.
-    lines += ['group = ["region", "label"]', "[reversal]", 'estimator = "regression"']
+    lines += ['group = ["region", "label"]', "[reversal]"]
     lines += [f"{name} = {value}" for name, value in RULE.items()]
     lines += ["[backtest]", f"impact = {IMPACT}", f"hedge_bps = {HEDGE_BPS}", f"capital = {CAPITAL}"]
     lines += ["[backtest.fx]", 'CNY = "USDCNY=X"', ""]

@@ -414,16 +414,23 @@ def _comparable(found: Reversal, names: Sequence[str]) -> tuple[Any, ...]:
     return z, traits, m, event, np.array(cluster, dtype=str), listed
 
 
+def _drawn(traits: Floats, z: Floats) -> Floats:
+    """Coefficients of the traits, that of the depth with a normal prior of 0 and 0.1."""
+    prior = np.zeros(traits.shape[1])
+    prior[-2] = 100
+    return np.linalg.solve(traits.T @ traits + np.diag(prior), traits.T @ z)
+
+
 def ranked(found: Reversal, name: str) -> dict[str, float]:
     """The rank of one drop among falls that are each held against a fit without their slide."""
     if name not in {row.event for row in found.book.rows("falls")}:
         return dict.fromkeys(("rank", "among", "p_rank", "p_rank_floor"), NAN)
     z, traits, _, event, cluster, _ = _comparable(found, [name])
-    (own,) = z[event] - traits[event] @ np.linalg.lstsq(traits[~event], z[~event], rcond=None)[0]
+    (own,) = z[event] - traits[event] @ _drawn(traits[~event], z[~event])
     others = []
     for i in np.flatnonzero(~event):
         kept = ~event & (cluster != cluster[i])
-        others.append(z[i] - traits[i] @ np.linalg.lstsq(traits[kept], z[kept], rcond=None)[0])
+        others.append(z[i] - traits[i] @ _drawn(traits[kept], z[kept]))
     rank = 1 + sum(abs(other) >= abs(own) for other in others)
     among = 1 + len(others)
     return {"rank": rank, "among": among, "p_rank": rank / among, "p_rank_floor": 1 / among}
@@ -431,17 +438,34 @@ def ranked(found: Reversal, name: str) -> dict[str, float]:
 
 @functools.cache
 def regressed(found: Reversal, group: str) -> dict[str, Any]:
-    """The regression of a kind of drop on the falls of the table, with whole matrices."""
+    """The moderated regression of a kind of drop on the falls of the table, with whole matrices."""
     z, traits, m, event, code, listed = _comparable(found, found.counted[group])
-    design = np.column_stack([traits, event / m])
-    fit = twins.cluster_regression(z, design, code, np.ones((1, len(set(code)))))
-    effect = float(np.linalg.lstsq(design, z, rcond=None)[0][-1])
-    weeks = len({c for c, e in zip(code, event, strict=True) if e})
-    slope = np.linalg.lstsq(traits[~event], z[~event], rcond=None)[0]
-    own = (z[event] - traits[event] @ slope) * m[event]
-    se, df = float(fit.se_cr2[-1]), min(float(fit.df_cr2[-1]), weeks - 1.0)
-    kept = {"z": z, "m": m, "event": event, "traits": traits, "cluster": code, "weeks": weeks, "listed": listed}
-    return {"effect": effect, "se": se, "df": df, "own": own, **kept}
+    left = z - traits @ _drawn(traits[~event], z[~event])
+    usual = float((left[~event] ** 2).sum()) / (sum(~event) - traits.shape[1])
+    prior = [*(0.0 for _ in traits.T[:-2]), 10.0, 0.0, 0.0]
+    x, y = np.vstack([np.column_stack([traits, event / m]), prior]), np.append(z, 0)
+    bread = np.linalg.inv(x.T @ x)
+    residual, maker = y - x @ bread @ x.T @ y, np.eye(len(y)) - x @ bread @ x.T
+    codes, weeks = np.append(code, "prior"), set(code[event].tolist())
+    columns, of_controls, of_weeks, expected = [], 0.0, 0.0, 0.0
+    for name in sorted(set(codes.tolist())):
+        rows = np.flatnonzero(codes == name)
+        values, vectors = np.linalg.eigh(maker[np.ix_(rows, rows)])
+        root = vectors @ np.diag([value**-0.5 if value > 1e-10 else 0 for value in values]) @ vectors.T
+        weight = root @ x[rows] @ bread[:, -1]
+        columns.append(maker[:, rows] @ weight)
+        part = float(weight @ residual[rows]) ** 2
+        if name in weeks:
+            of_weeks += part
+            expected += len(rows) * usual * float(((x[rows] @ bread[:, -1]) ** 2).sum())
+        else:
+            of_controls += part
+    gram, spare = np.array([[a @ b for b in columns] for a in columns]), len(weeks) - 1
+    variance = of_controls + (2 * expected + spare * of_weeks) / (2 + spare)
+    df = min(float(np.trace(gram) ** 2 / (gram**2).sum()), spare) + 2
+    kept = {"z": z, "m": m, "event": event, "traits": traits, "cluster": code, "weeks": len(weeks), "listed": listed}
+    effect = float((bread @ x.T @ y)[-1])
+    return {"effect": effect, "se": math.sqrt(variance), "df": df, "own": left[event] * m[event], **kept}
 
 
 def weighted_row(found: Reversal, group: str) -> Row:
@@ -498,7 +522,11 @@ def falls_balance(book: Book) -> Columns:
         both = math.sqrt((stats.tvar(others) + (stats.tvar(own) if len(own) > 1 else stats.tvar(others))) / 2)
         # Frisch and Waugh: what the other traits leave of the drops' mark explains what they leave of the trait.
         x = fit["traits"]
-        mark, left = (y - x @ (np.linalg.pinv(x) @ y) for y in (event.astype(float), values))
+        # The prior of the depth's slope is one more row.
+        prior = np.zeros(x.shape[1])
+        prior[-2] = 10
+        x, mark, left = np.vstack([x, prior]), np.append(event, 0.0), np.append(values, 0.0)
+        mark, left = (y - x @ (np.linalg.pinv(x) @ y) for y in (mark, left))
         rows.append(
             {
                 "mean_events": own.mean(),
