@@ -19,35 +19,28 @@ import pandas as pd
 from scipy import special
 
 from eventstudy.config import sector_file
-from eventstudy.reversal.comparison import THURSDAY, WEEK
+from eventstudy.reversal.comparison import week_of
 from eventstudy.reversal.estimator import Excess, Falls, estimate
+from eventstudy.reversal.study_shocks import without_overlaps
 
 #: Companies with the most reports.
-FREQUENT = ("TSLA", "AAPL", "HLF")
+FREQUENT = ("AAPL", "TSLA", "AMZN", "HLF")
 
 
 def read(pack: Path) -> tuple[Falls, pd.DataFrame, int]:
-    """The falls of a pack, a row each with what the events file and its corrections say, and the seed."""
-    events, amended = (
-        pd.read_csv(sector_file("answered_reports").with_name(name), dtype=str, keep_default_na=False)
-        for name in ("events.csv", "corrections.csv")
-    )
+    """The falls of a pack, a row each with what the events file says, and the seed."""
+    events = pd.read_csv(sector_file("answered_reports").with_name("events.csv"), dtype=str, keep_default_na=False)
     rows, known = (pd.read_parquet(pack / "tables" / f"{name}.parquet") for name in ("falls", "reversal"))
-    own = ["event_id", "publisher", "publisher_type", "claim_kind", "answer_lag"]
+    own = ["event_id", "publisher", "publisher_type", "claim_kind", "answer_lag", "round"]
     rows = rows.merge(events[own], how="left", left_on="event", right_on="event_id")
     known = known.set_index("shock_id")
-    rows["counted"] = rows["event"].map(known["label_in_time"] & (known["overlaps"].fillna("") == "")).eq(True)
-    amended = amended.set_index("event_id")
-    rows["amended_label"] = rows["event"].map(amended["label"]).fillna(rows["label"])
-    # A report of another day has no fall on its own; the others count if no earlier report overlaps them.
-    same_day = rows["event"].map(amended["day"]) == rows["day0"]
-    free = rows["event"].map(known["overlaps"].fillna("") == "").eq(True)
-    rows["amended_counted"] = np.where(rows["event"].isin(amended.index), same_day & free, rows["counted"])
+    rows["in_time"] = rows["event"].map(known["label_in_time"]).eq(True)
+    rows["overlaps"] = rows["event"].map(known["overlaps"].fillna("")).fillna("")
     settings = json.loads((pack / "manifest.json").read_text(encoding="utf-8"))["settings"]
     first, last = settings["windows"]["post"]
     falls = Falls(
         event=(rows["event"] != "").to_numpy(),
-        week=(pd.to_datetime(rows["day0"]).to_numpy("datetime64[D]").astype(np.int64) + THURSDAY) // WEEK,
+        week=week_of(pd.to_datetime(rows["day0"]).to_numpy("datetime64[D]").astype(np.int64)),
         length=last - first + 1,
         **{name: rows[name].to_numpy(str) for name in ("stratum", "family")},
         **{name: rows[name].to_numpy() for name in ("session", "drop_s", "run_up", "post", "sigma", "recent")},
@@ -65,8 +58,11 @@ def sentence(name: str, found: Excess) -> str:
 
 def tables(falls: Falls, rows: pd.DataFrame, seed: int) -> Iterator[str]:
     """Every row, group by group."""
-    control, counted = ~falls.event, rows["counted"].to_numpy()
-    label = rows["label"].to_numpy(str)
+    control, label = ~falls.event, rows["label"].to_numpy(str)
+    shock, overlaps = rows["event"].to_numpy(str), rows["overlaps"].tolist()
+    counted = np.zeros(len(rows), dtype=bool)
+    for name in ("denied", "contested", "silent"):
+        counted |= without_overlaps(((label == name) & rows["in_time"]).to_numpy(), shock, overlaps)
 
     def of(mask: np.ndarray) -> Excess:
         return estimate(falls.take(control | (mask & counted)), seed=seed)
@@ -89,14 +85,8 @@ def tables(falls: Falls, rows: pd.DataFrame, seed: int) -> Iterator[str]:
         yield sentence(f"denied, {name.replace('_', ' ')}", of(denied & column("publisher_type", name)))
     yield sentence("denied by the close of day 0", of(denied & column("answer_lag", "first_close")))
     yield sentence("denied by the close of day +1", of(denied & column("answer_lag", "second_close")))
-    amended = rows["amended_counted"].to_numpy(bool)
-    of_label = {
-        name: estimate(falls.take(control | ((rows["amended_label"] == name).to_numpy() & amended)), seed=seed)
-        for name in ("denied", "contested", "silent")
-    }
-    for name, found in of_label.items():
-        yield sentence(f"{name}, with the corrected rows", found)
-    yield difference("denied less silent, with the corrected rows", of_label["denied"], of_label["silent"])
+    for number, name in (("1", "first"), ("2", "second")):
+        yield sentence(f"denied, {name} round", of(denied & column("round", number)))
     middle = np.median(falls.drop_s[denied & counted])
     yield sentence(f"denied, S above {middle:.1f}", of(denied & (falls.drop_s > middle)))
     yield sentence(f"denied, S at or below {middle:.1f}", of(denied & (falls.drop_s <= middle)))
@@ -142,9 +132,8 @@ def main() -> None:
     command = f"```sh\npython benchmarks/answered_reports.py {given.pack} --out {given.out}\n```"
     intro = (
         "Each row applies the regression of the verdict to other drops of the pack. The groups were [fixed "
-        "beforehand](answered-reports.md). No row is a verdict, and no p is adjusted for the number of rows. A second "
-        'check, made after the question had been registered, found some rows of the list wrong. "With the corrected '
-        'rows" uses `corrections.csv` from the folder of the events; no study reads this file.'
+        "beforehand](answered-reports.md); the two rounds were added with the second registration. No row is a "
+        "verdict, and no p is adjusted for the number of rows."
     )
     given.out.write_text(
         f"# Further results on answered reports\n\n{intro}\n\n{lines}\n\n"

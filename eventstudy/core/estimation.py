@@ -276,7 +276,7 @@ def groups(sample: Sample, events: Events, config: StudyConfig, own: Covariates 
         keys.append(("exposure", np.where(exposed, "high", "low")))
     had = {name for name, _ in keys}
     for column in config.tests.group:
-        name = group_key(column)
+        name = "peers" if column == "peer_group" else column
         keys += [(name, group_values(column, panel, events, config, own))] if name not in had else []
     for name, values in keys:
         for value in filter(None, dict.fromkeys(values.tolist())):
@@ -284,11 +284,6 @@ def groups(sample: Sample, events: Events, config: StudyConfig, own: Covariates 
     for group in dict.fromkeys(peer_group.tolist()) if keys[0][0] == "peers" else ():
         for value in dict.fromkeys(label[peer_group == group].tolist()):
             yield sample.take(f"{OF_PEERS}{group};label={value}", (peer_group == group) & (label == value))
-
-
-def group_key(column: str) -> str:
-    """Return what the names of a column's groups begin with, before ``=``."""
-    return "peers" if column == "peer_group" else column
 
 
 def group_values(
@@ -338,8 +333,3 @@ def headline_group(config: StudyConfig) -> str:
     first = config.peers[0].group if len({peer.group for peer in config.peers}) > 1 else ""
     name = config.study.headline or first
     return f"{OF_PEERS}{name}" if name else "all"
-
-
-def peer_group_of(group: str) -> str:
-    """Return the peer group that a group of samples is of, empty for all peers."""
-    return "" if group == "all" else group.removeprefix(OF_PEERS)

@@ -267,8 +267,8 @@ def _late_too(name: str) -> bool:
 def pooled_falls(packs: Sequence[PackShocks]) -> Comparison:
     """Join the falls of packs: peer sets of a sector are strata, those with a peer in common one family.
 
-    Where packs have peers in common a control counts once, controls keep away from the shocks of every such pack,
-    and weekdays stand for sessions, which each pack counts from a day of its own.
+    Where packs have peers in common a control counts once, controls keep away from the shocks of these peers in
+    every pack, and weekdays stand for sessions, which each pack counts from a day of its own.
     """
     peers = [names for pack in packs for names in pack.peers]
     pack_of = np.repeat(np.arange(len(packs)), [len(pack.peers) for pack in packs])
@@ -288,10 +288,15 @@ def pooled_falls(packs: Sequence[PackShocks]) -> Comparison:
         [f"{packs[at].sector}: {', '.join(names)}" for at, names in zip(pack_of.tolist(), peers, strict=True)]
     )
     kept = np.ones(len(day), dtype=bool)
+    of_ticker = {ticker: name for names, name in name_of.items() for ticker in names}
     for at, pack in enumerate(packs):
-        known = {name_of[names] for names in pack.peers}
-        near = ruled_out(_weekday(day), _weekday(pack.day0.astype("datetime64[D]").astype(np.int64)))
-        kept &= joined["event"] | (pack_of == at) | ~np.isin(family, sorted(known)) | ~near
+        when = _weekday(pack.day0.astype("datetime64[D]").astype(np.int64))
+        for name in {name_of[names] for names in pack.peers}:
+            own = np.array(
+                [name in {of_ticker.get(ticker) for ticker in tickers} for tickers in pack.tickers], dtype=bool
+            )
+            other = np.flatnonzero((pack_of != at) & (family == name) & ~joined["event"])
+            kept[other] &= ~ruled_out(_weekday(day[other]), when[own])
     seen: set[tuple[str, int]] = set()
     for row in np.flatnonzero(shared & ~joined["event"] & kept).tolist():
         kept[row] = (key := (str(stratum[row]), int(day[row]))) not in seen

@@ -204,6 +204,12 @@ def test_controls_keep_away_from_the_events_of_every_pack_of_their_peers() -> No
     assert (beside.falls.stratum == "banks: BANKS1, BANKS2").sum() == 64
     # Peer sets with a peer in common are one family, whose slides are one.
     assert len(set(beside.falls.family.tolist())) == 2
+    # News of another company of that pack rules nothing out.
+    elsewhere = replace(near, tickers=(("Z",), ("CHIPS2", "X")))
+    kept = pooled_falls([chips, banks, elsewhere])
+    still = kept.day[(kept.falls.stratum == "chips: CHIPS1, CHIPS2") & (kept.shock < 0)]
+    lost = sorted(set(days.tolist()) - set(still.tolist()))
+    assert [0 <= np.busday_count(near.day0[1], np.datetime64(day, "D")) < 21 for day in lost] == [True]
 
 
 def test_groups_hold_what_each_verdict_counts() -> None:

@@ -20,10 +20,7 @@ NO_VARIATION = Reason("not_tested.no_variation")
     weighted=True,
 )
 def cross_sectional_t(sample: WindowSample) -> TestResult:
-    """CAAR over the cross-sectional standard error, t(N-1).
-
-    Assumes independent firm-events: on common dates it rejects far too often.
-    """
+    """CAAR over the cross-sectional standard error, t(N-1); on common dates it rejects far too often."""
     return _ratio(sample, sample.mean(sample.car), sample.error(sample.car))
 
 
@@ -74,10 +71,7 @@ def patell(sample: WindowSample) -> TestResult:
 
 @statistic("patell_kp", null=MEAN_ZERO, source="Patell 1976; Kolari and Pynnönen 2010", minimum=2, weighted=True)
 def patell_kp(sample: WindowSample) -> TestResult:
-    """Patell's Z over sqrt(1+(N-1) rbar), for correlated firm-events.
-
-    rbar as in ``bmp_kp``.
-    """
+    """Patell's Z over sqrt(1+(N-1) rbar), for correlated firm-events; rbar as in ``bmp_kp``."""
     inflation = 1.0 + (sample.weighty - 1) * sample.rbar
     if not inflation > 0:
         return sample.refuse(_no_adjustment(sample))

@@ -254,10 +254,8 @@ def _running_residuals(sample: WindowSample) -> tuple[Floats, Counts, Floats]:
 
 @functools.lru_cache(maxsize=16)
 def _resamples(n: int, size: int, draws: int, seed: int) -> Places:
-    """Positions drawn with replacement, (draws, size); groups of one size share them.
-
-    The draws of one place lie together in memory: sums over the places are then whole rows added up.
-    """
+    """Positions drawn with replacement, (draws, size), the same ones for groups of one size."""
+    # The draws of one place lie together, so that sums over the places add whole columns.
     return np.asfortranarray(np.random.default_rng(seed).integers(n, size=(draws, size)))
 
 
