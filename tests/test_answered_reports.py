@@ -87,7 +87,7 @@ def test_labels_follow_from_report_time_answer_and_answer_time(events: Events) -
 
 def test_no_label_knows_what_became_of_the_report(events: Events) -> None:
     outcomes = {name: {cell(e, "later_truth") for e in events if e.label == name} for name in ("denied", "silent")}
-    assert outcomes["denied"] == outcomes["silent"] == {"true", "false", "partly", "open"}
+    assert all(known >= {"true", "false", "partly", "open"} for known in outcomes.values())
     config = load_config(FILE, sector="answered_reports")
     assert "later_truth" not in config.tests.group
     assert not any("later_truth" in formula for formula in config.tests.regression)

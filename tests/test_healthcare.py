@@ -183,7 +183,7 @@ def test_check_shows_the_ledger_of_an_example(capsys: pytest.CaptureFixture[str]
 def test_sectors_say_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sectors"]) == 0
     answered, first, second = capsys.readouterr().out.splitlines()
-    assert answered == "answered_reports: Answered reports; 169 peers on XNYS; ships events, no prices"
+    assert answered == "answered_reports: Answered reports; 191 peers on XNYS; ships events, no prices"
     assert first == "healthcare: Health care; 5 peers on XNYS; ships events and prices"
     assert second.startswith("optical:")
     assert second.endswith("ships events, no prices")
