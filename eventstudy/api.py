@@ -52,7 +52,7 @@ _OF_FRAMES = ("collect", "__arrow_c_stream__", "columns", "index")
 EXAMPLE = "EXAMPLE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """The data that a run would use: day 0 of every event on every exchange, and with prices the ledger.
 
@@ -264,7 +264,7 @@ class Study:
         if not isinstance(source, Events) and is_long(source):
             result = self._run_list(source, prices, prices_are, 1)
             tables = {name: result.to_frame(name) for name in ("alignment", "ledger")}
-            return Checked({}, warnings=tuple(result.facts["warnings"]), tables=tables)
+            return Checked(alignments={}, warnings=tuple(result.facts["warnings"]), tables=tables)
         read, config = self._inputs(events, 1)
         return check_study(read, config, None if prices is None else _table(read, config, prices, prices_are))
 
@@ -402,7 +402,7 @@ def check_study(events: Events, config: StudyConfig, prices: PriceTable | None =
     alignments = align_all(events, config)
     if prices is None:
         told = worst_first(event_warnings(events, config))
-        return Checked(alignments, warnings=tuple(told), usable=_may_be_used(events, config, alignments))
+        return Checked(alignments=alignments, warnings=tuple(told), usable=_may_be_used(events, config, alignments))
     missing = tuple(missing_prices(config, prices))
     trusted_prices, findings = trusted(prices, config, alignments)
     panel = to_returns(trusted_prices, config, sessions=with_special_sessions(prices, config, sessions))
@@ -410,8 +410,14 @@ def check_study(events: Events, config: StudyConfig, prices: PriceTable | None =
     told = worst_first(
         input_warnings(events, config, prices, panel, findings, ledger, asked=asks_reversal(events, config))
     )
-    usable = any(row.status in USED for row in ledger)
-    return Checked(alignments, tuple(ledger), tuple(findings), missing, tuple(told), usable)
+    return Checked(
+        alignments=alignments,
+        ledger=tuple(ledger),
+        quality=tuple(findings),
+        missing=missing,
+        warnings=tuple(told),
+        usable=any(row.status in USED for row in ledger),
+    )
 
 
 def _may_be_used(events: Events, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment]) -> bool:

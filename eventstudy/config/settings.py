@@ -345,7 +345,7 @@ class Cost:
     until: Day | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """Source of the prices, and what happens if they are missing or suspect.
 

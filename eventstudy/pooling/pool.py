@@ -147,7 +147,7 @@ class Stratum:
     mde: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PowerStep:
     """Smallest detectable effect with these sectors, and the dates that each of `EFFECTS` would need.
 
@@ -287,16 +287,7 @@ def pooled_falls(packs: Sequence[PackShocks]) -> Comparison:
     stratum = np.array(
         [f"{packs[at].sector}: {', '.join(names)}" for at, names in zip(pack_of.tolist(), peers, strict=True)]
     )
-    kept = np.ones(len(day), dtype=bool)
-    of_ticker = {ticker: name for names, name in name_of.items() for ticker in names}
-    for at, pack in enumerate(packs):
-        when = _weekday(pack.day0.astype("datetime64[D]").astype(np.int64))
-        for name in {name_of[names] for names in pack.peers}:
-            own = np.array(
-                [name in {of_ticker.get(ticker) for ticker in tickers} for tickers in pack.tickers], dtype=bool
-            )
-            other = np.flatnonzero((pack_of != at) & (family == name) & ~joined["event"])
-            kept[other] &= ~ruled_out(_weekday(day[other]), when[own])
+    kept = joined["event"] | ~_near_news(packs, family, day, pack_of, name_of)
     seen: set[tuple[str, int]] = set()
     for row in np.flatnonzero(shared & ~joined["event"] & kept).tolist():
         kept[row] = (key := (str(stratum[row]), int(day[row]))) not in seen
@@ -317,6 +308,25 @@ def pooled_falls(packs: Sequence[PackShocks]) -> Comparison:
         lead=packs[0].comparison.lead,
         moderated=all(pack.comparison.moderated for pack in packs),
     )
+
+
+def _near_news(
+    packs: Sequence[PackShocks],
+    family: NDArray[np.str_],
+    day: NDArray[np.int64],
+    pack_of: NDArray[np.int64],
+    name_of: Mapping[tuple[str, ...], str],
+) -> NDArray[np.bool_]:
+    """Which falls lie near a shock of the same peers in another pack, (N,)."""
+    near = np.zeros(len(day), dtype=bool)
+    of_ticker = {ticker: name for names, name in name_of.items() for ticker in names}
+    for at, pack in enumerate(packs):
+        when = _weekday(pack.day0.astype("datetime64[D]").astype(np.int64))
+        for name in {name_of[names] for names in pack.peers}:
+            own = np.array([name in map(of_ticker.get, tickers) for tickers in pack.tickers], dtype=bool)
+            other = np.flatnonzero((pack_of != at) & (family == name))
+            near[other] |= ruled_out(_weekday(day[other]), when[own])
+    return near
 
 
 def _weekday(day: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -587,7 +597,9 @@ class _Group:
         found, k = self.comparison.excess(mask), len(np.unique(self.joined("day0")[mask]))
         sd, share = found.per_date(k)
         needed = tuple(dates_needed(sd, effect, df_share=share) if sd > 0 else None for effect in EFFECTS)
-        return PowerStep(self.name, " + ".join(sectors), k, sd, share, found.mde, needed)
+        return PowerStep(
+            group=self.name, sectors=" + ".join(sectors), n_dates=k, sd=sd, df_share=share, mde=found.mde, needed=needed
+        )
 
 
 def cochran_q(group: str, sectors: Sequence[Excess]) -> PoolTest:

@@ -126,7 +126,7 @@ class TableRow:
     p_value: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """Shocks of the label in question and the drops among them; the drop itself where it is the only one."""
 

@@ -23,7 +23,7 @@ from eventstudy.large.engine import layout_of
 from eventstudy.large.fit import fit_events
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit
 from eventstudy.large.prefix import fit_prefix
-from eventstudy.results.tables import _aar_table
+from eventstudy.results.tables import aar_table
 
 
 def by_qr(panel: WidePanel, events: FirmEvents, i: int, layout: Layout) -> tuple[float, float, float]:
@@ -267,7 +267,7 @@ def test_mean_abnormal_returns_and_their_band_equal_the_table_of_a_study() -> No
     enough = fitted.n >= 20
     events, fitted = events.take(enough), fitted.take(enough)
     found = average_returns(reduced(panel, events, fitted, 2), LAYOUT, sessions=panel.returns.shape[1])
-    table = _aar_table([as_sample(as_study(panel, events))])
+    table = aar_table([as_sample(as_study(panel, events))])
     assert (found.n == table["n"]).all()
     np.testing.assert_allclose(found.aar, table["aar"], rtol=1e-10)
     np.testing.assert_allclose(found.caar, table["caar"], rtol=1e-10)
@@ -296,7 +296,7 @@ def test_the_band_of_dates_apart_has_them_as_clusters() -> None:
     events, fitted = events.take(enough), fitted.take(enough)
     sums = reduced(panel, events, fitted, 2)
     found = average_returns(sums, LAYOUT, sessions=panel.returns.shape[1])
-    table = _aar_table([as_sample(as_study(panel, events))])
+    table = aar_table([as_sample(as_study(panel, events))])
     np.testing.assert_allclose(found.caar + found.half_width, table["upper"], rtol=1e-9)
     plain = special.stdtrit(len(sums.date) - 1, 0.975) * np.sqrt(clustered_variance(sums))
     np.testing.assert_allclose(found.half_width, plain, rtol=1e-12)

@@ -113,9 +113,9 @@ def test_progress_only_goes_forward() -> None:
     stages = [
         "returns, windows, market model",
         "reversal",
-        "backtest",
         "tests",
         "tables",
+        "backtest",
         "figure 1/4 a",
         "figure 3/4 c",
         "images",

@@ -22,7 +22,7 @@ from eventstudy.report.render import html
 from eventstudy.report.wording import amount, number, p_text, words_of
 from eventstudy.results.records import interval
 from eventstudy.results.result import StudyResult
-from eventstudy.results.tables import _aar_table
+from eventstudy.results.tables import aar_table
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = 200
@@ -233,9 +233,9 @@ def _day(result: StudyResult, rows: Any, tau: int) -> list[str]:
     """The package's mean abnormal return of a day and its sum since the close before day 0, with its band."""
     assert result.explored is not None
     words, whole = words_of(result), result.explored.sample.take("some", rows)
-    days = _aar_table([whole]).set_index("tau")
+    days = aar_table([whole]).set_index("tau")
     if tau >= 0:
-        row = _aar_table([_from_day_0(whole)]).set_index("tau").loc[tau]
+        row = aar_table([_from_day_0(whole)]).set_index("tau").loc[tau]
         caar, low, high = row["caar"], row["lower"], row["upper"]
         span = "–" if math.isnan(low) else f"{amount(low, words, 2)} to {amount(high, words, 2)}"
     else:
