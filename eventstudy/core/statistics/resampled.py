@@ -254,8 +254,7 @@ def _running_residuals(sample: WindowSample) -> tuple[Floats, Counts, Floats]:
 
 @functools.lru_cache(maxsize=16)
 def _resamples(n: int, size: int, draws: int, seed: int) -> Places:
-    """Positions drawn with replacement, (draws, size), the same ones for groups of one size."""
-    # The draws of one place lie together, so that sums over the places add whole columns.
+    """Positions drawn with replacement, (draws, size) by columns, the same ones for groups of one size."""
     return np.asfortranarray(np.random.default_rng(seed).integers(n, size=(draws, size)))
 
 
