@@ -322,8 +322,9 @@ def _near_news(
     of_ticker = {ticker: name for names, name in name_of.items() for ticker in names}
     for at, pack in enumerate(packs):
         when = _weekday(pack.day0.astype("datetime64[D]").astype(np.int64))
-        for name in {name_of[names] for names in pack.peers}:
-            own = np.array([name in map(of_ticker.get, tickers) for tickers in pack.tickers], dtype=bool)
+        named = [{of_ticker.get(ticker) for ticker in tickers} for tickers in pack.tickers]
+        for name in set(family[pack_of == at].tolist()) & set(family[pack_of != at].tolist()):
+            own = np.array([name in families_of for families_of in named], dtype=bool)
             other = np.flatnonzero((pack_of != at) & (family == name))
             near[other] |= ruled_out(_weekday(day[other]), when[own])
     return near
