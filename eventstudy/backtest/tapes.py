@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eventstudy.backtest.past_view import Bools, Floats, Tape
 from eventstudy.backtest.rule import Answer, Shock
 from eventstudy.config import Peer, StudyConfig
+from eventstudy.core.estimation import OF_PEERS
 from eventstudy.core.returns import FLAG_NAMES, MarketPanel, ReturnsPanel
 from eventstudy.errors import ConfigError
 from eventstudy.events import Event, Events, instant_utc, over_everywhere
@@ -120,12 +121,12 @@ def shocks_of(
     tapes: Mapping[str, Tape],
     alignments: Mapping[tuple[str, str], Alignment],
     *,
-    group: str = "",
+    group: str = "all",
 ) -> list[Shock]:
     """Return the information shocks of a study, each with the peers that its lead hits.
 
-    ``group`` keeps the peers of one group, empty all of them. Which of them were members is decided
-    session by session from the tape, and which have data when the trade is decided.
+    ``group`` is a group of samples: `OF_PEERS` and the name of a group of peers, or ``all``. Which of them were
+    members is decided session by session from the tape, and which have data when the trade is decided.
     """
     shocks = []
     whole = dict.fromkeys(together(events).values())
@@ -167,8 +168,8 @@ def _hit(event: Event, config: StudyConfig, tape: Tape, group: str) -> tuple[int
     """Columns of the peers that an event names, or of all; a name that is no peer is passed over."""
     known = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)}
     names = {config.peer(ticker).ticker for ticker in event.tickers or tape.tickers if ticker in known}
-    if group:
-        names = {name for name in names if config.peer(name).group == group}
+    if group != "all":
+        names = {name for name in names if f"{OF_PEERS}{config.peer(name).group}" == group}
     return tuple(column for column, ticker in enumerate(tape.tickers) if ticker in names)
 
 

@@ -15,7 +15,7 @@ from eventstudy.backtest.tapes import placebo_shocks, shocks_of, tapes_of
 from eventstudy.backtest.trials import question_of
 from eventstudy.config import StudyConfig
 from eventstudy.core.arrays import Counts
-from eventstudy.core.estimation import OF_PEERS, Computed, headline_group
+from eventstudy.core.estimation import Computed, headline_group
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.prices import PriceTable
@@ -57,9 +57,7 @@ def trade_study(
     ``logged`` are trading specifications that were run before, by digest, with their daily Sharpe ratio.
     """
     tapes = tapes_of(computed.returns, computed.selection.excluded, prices, config)
-    named = group or headline_group(config)
-    group = "" if named == "all" else named.removeprefix(OF_PEERS)
-    shocks = shocks_of(events, config, tapes, computed.alignments, group=group)
+    shocks = shocks_of(events, config, tapes, computed.alignments, group=group or headline_group(config))
     setting, rule, drops = config.backtest, rule_of(config), judged.drops
     costs = cost_table(list(tapes), config.costs, impact=setting.impact, hedge_bps=setting.hedge_bps)
     found = evaluate(
