@@ -28,10 +28,7 @@ DATED_LABELS = ("misreading", "genuine")
 DEFAULTS = {"kind": "other", "label": "unknown"}
 MAX_BYTES = 64 * 2**20
 #: Cells that an event keeps as they are.
-_KEPT = (
-    "event_id", "precision", "kind", "label", "clarifies", "dimension", "title", "title_local", "source", "source_url",
-    "notes",
-)  # fmt: skip
+_KEPT = "event_id precision kind label clarifies dimension title title_local source source_url notes".split()
 
 EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
@@ -82,6 +79,8 @@ class Event:
 
 #: Columns of an events file: the first fields of an event.
 COLUMNS = tuple(item.name for item in fields(Event))[:14]
+#: Columns that are read by name; others are the user's own.
+READ = (*COLUMNS, *OWN_SETTINGS, "title_local")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +201,7 @@ def _read_bytes(path: Path) -> bytes:
 
 def _events_of(table: Table) -> Events:
     """Check every row of a table."""
-    columns = event_columns(table.names, (*COLUMNS, *OWN_SETTINGS, "title_local"))
+    columns = event_columns(table.names, READ)
     wrong = list(columns.problems)
     if "timestamp" not in columns.known:
         wrong.append(f"no column with the date of the event; the file has {', '.join(table.names)}: name it 'date'")
@@ -242,7 +241,7 @@ class _Cells:
     def of(cls, table: Table, columns: EventColumns) -> _Cells:
         empty = [""] * len(table.lines)
         named = {name: [cell.strip() for cell in texts(table.columns[at])] for name, at in columns.known.items()}
-        known = {name: named.get(name, empty) for name in (*COLUMNS, *OWN_SETTINGS, "title_local")}
+        known = {name: named.get(name, empty) for name in READ}
         known["precision"] = [cell.lower() for cell in known["precision"]]
         dates = ["date"] * len(table.lines)
         moments = {

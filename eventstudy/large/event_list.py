@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eventstudy.config import IN_MEMORY
 from eventstudy.errors import EventsError, Problem, Reason
-from eventstudy.events import COLUMNS, EVENT_ID, FRAME, read_tickers
+from eventstudy.events import EVENT_ID, FRAME, READ, read_tickers
 from eventstudy.readers.columns import day_column
 from eventstudy.readers.containers import Table, table_of_bytes, table_of_frame
 from eventstudy.readers.dates import NO_DAY, WITH_TIME
@@ -81,7 +81,7 @@ def read_list(source: Any, groups: Sequence[str] = ()) -> EventList:
         if isinstance(source, Path)
         else table_of_frame(source, path, EventsError)
     )
-    header = event_columns(table.names, (*COLUMNS, *OWN_SETTINGS, "title_local"))
+    header = event_columns(table.names, READ)
     said = list(header.problems)
     missing = [ours for ours, name in (("ticker", "tickers"), ("date", "timestamp")) if name not in header.known]
     said += [f"no column {', '.join(missing)}; ticker and date are needed"] if missing else []

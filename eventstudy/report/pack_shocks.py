@@ -14,7 +14,7 @@ from eventstudy.messages import asked
 from eventstudy.pooling.pool import PackShocks
 from eventstudy.report.packs import as_written, check_files, flat, home_of, read_pack, read_table, table_file
 from eventstudy.results.result import StudyResult
-from eventstudy.reversal.comparison import Comparison, lead_of, week_of
+from eventstudy.reversal.comparison import Comparison, is_moderated, lead_of, week_of
 from eventstudy.reversal.estimator import Falls
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _comparison(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[st
         day=day,
         drop=listed["drop"].to_numpy(float),
         drops={},
-        moderated=settings["reversal.estimator"] != "regression",
+        moderated=is_moderated(settings["reversal.estimator"]),
         lead=lead_of(settings["reversal.controls"], settings["windows.drop"], (first, last)),
     )
 

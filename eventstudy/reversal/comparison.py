@@ -150,7 +150,7 @@ def compare(
         lead=lead_of(config.reversal.controls, config.windows.drop, config.windows.post),
         draws=config.tests.draws,
         seed=config.study.seed,
-        moderated=config.reversal.estimator != "regression",
+        moderated=is_moderated(config.reversal.estimator),
         drops={name: np.searchsorted(days, np.concatenate(days_of)) for name, days_of in qualifying.items()},
     )
 
@@ -158,6 +158,11 @@ def compare(
 def lead_of(controls: str, drop: Window, post: Window) -> int:
     """Sessions by which a control is over before an event's drop window begins; 0 where that is not asked for."""
     return post[1] - drop[0] + 1 if controls == "before" else 0
+
+
+def is_moderated(estimator: str) -> bool:
+    """Whether the regression is moderated: the matched sets are compared with the default one."""
+    return estimator != "regression"
 
 
 def week_of(day: Counts) -> Counts:
