@@ -56,7 +56,7 @@ EXAMPLE = "EXAMPLE"
 class Checked:
     """The data that a run would use: day 0 of every event on every exchange, and with prices the ledger.
 
-    ``missing`` lists missing prices in sentences, with what to do. ``warnings`` has the other warnings, the gravest
+    ``missing`` lists missing prices in sentences, with what to do. ``warnings`` has the other warnings, the most serious
     first. ``usable`` says whether a run could use any event: without prices, whether an event has a day 0 on the
     exchange of one of its peers. Of more than 50,000 firm-events ``tables`` has alignment and ledger, and no other
     field has rows.
