@@ -280,7 +280,7 @@ def locked_question(path: Path, events: Events, config: StudyConfig, *, allow: b
     Other events or windows raise an error without ``--allow-departures``.
     """
     from eventstudy.messages import text
-    from eventstudy.reversal.prereg import departures, summary_of
+    from eventstudy.results.prereg import departures, summary_of
 
     try:
         raw = path.read_bytes()
