@@ -17,7 +17,7 @@ CONFIG = StudyConfig()
 @pytest.fixture(scope="module")
 def material() -> Material:
     returns = sector_returns(1, np.random.default_rng(6))
-    return Material(pasts(returns, Windows(), Reversal())[0], "S00", returns[0], {"S00": 4})
+    return Material(pasts(returns, Windows(), Reversal())[0], ("S00",), returns[0], {"S00": 4})
 
 
 def test_falls_of_a_sector_are_what_loops_over_its_returns_give() -> None:

@@ -53,12 +53,11 @@ def verdict_bundle(
 
 
 def _falls(material: Material) -> dict[str, Any]:
-    past = material.past
-    own = past.falls.stratum == material.stratum
+    own = material.own
     return {
-        "stratum": material.stratum,
-        "n_falls": int(own.sum()),
-        "n_drops": int((own & past.can).sum()),
+        "sets": list(material.sets),
+        "n_falls": len(own.falls),
+        "n_drops": int(own.can.sum()),
         "n_sessions": len(material.returns),
         "asked": dict(material.asked),
     }
