@@ -114,7 +114,7 @@ def verdict_document(
     """Return the pages: what was found, size by design, power by design."""
     words = catalogue(config.study.language)
     facts = _falls(material)
-    told = words["verdict_rates.told"].format(draws=plan.draws, seed=plan.seed, **facts)
+    told = words["verdict_rates.told"].format(draws=plan.draws, seed=plan.seed, n_sets=len(material.sets), **facts)
     alt = words["verdict_rates.alt"]
     asked = Paragraph(words["verdict_rates.asked"], words["headline.question"])
     items = tuple(Paragraph(sentence) for sentence in conclusions(rates, words))
