@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
+from eventstudy.cli import main
 from eventstudy.config import Reversal, StudyConfig, Windows, load_config
 from eventstudy.core.estimation import compute, groups, headline_of
 from eventstudy.errors import ConfigError
@@ -21,6 +24,7 @@ from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.question import Shocks, study_shocks
 from eventstudy.reversal.verdict import draw_events, judged
 from eventstudy.simulate.pseudo_events import reaching_back
+from eventstudy.simulate.schema import simulation_schema
 from eventstudy.simulate.sectors import DAILY, LIMIT, pasts, reordered, sector_returns, together
 from eventstudy.simulate.verdict_rates import DESIGNS, Material, VerdictPlan, disjoint, draw_material, verdict_rates
 
@@ -228,3 +232,16 @@ def test_an_unknown_design_is_refused() -> None:
 def test_every_design_has_a_name(language: str) -> None:
     words = catalogue(language)
     assert len({words[f"verdict_rates.{name}"] for name in DESIGNS}) == len(DESIGNS)
+
+
+def test_the_folder_of_a_simulation_has_the_shape_of_the_schema(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = ["--verdict", "--draws", "2", "--designs", "own_day"]
+    assert main(["simulate", "--example", "healthcare", *plan, "--out", str(tmp_path), "--quiet"]) == 0
+    record = json.loads((Path(capsys.readouterr().out.strip()) / "simulation.json").read_text(encoding="utf-8"))
+    assert record["simulation"]["designs"] == ["own_day"]
+    schema = Draft202012Validator(simulation_schema()["anyOf"][1])
+    assert [error.message for error in schema.iter_errors(record)] == []
+    assert not schema.is_valid({**record, "falls": {**record["falls"], "n_falls": "many"}})
+    assert not schema.is_valid({name: value for name, value in record.items() if name != "falls"})
