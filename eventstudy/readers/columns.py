@@ -1,4 +1,4 @@
-"""Columns of Arrow tables, of Parquet files and of long CSVs: each spelling of a text is read once."""
+"""Read columns of Arrow tables, Parquet files and long CSVs; each distinct text is parsed only once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eventstudy.readers.dates import NO_DAY, Days, parse_days
 
 
 def spellings(column: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the different cells of a column as text, empty for null, and which stands in each row."""
+    """Return the distinct cells of a column as text (empty for null), and the index of the cell of each row."""
     cells = pc.dictionary_encode(pc.fill_null(pc.cast(column, pa.string()), ""))
     return cells.dictionary.to_pylist(), cells.indices.to_numpy(zero_copy_only=False)
 
@@ -19,7 +19,8 @@ def spellings(column: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
 def day_column(column: pa.Array) -> Days:
     """Read a column of days: dates, timestamps, or anything that `parse_days` reads.
 
-    A timestamp is a day of its own time zone. One with a time of day is among the ``wrong``, with its day.
+    A timestamp counts as the day in its own time zone. If it has a time of day, it is listed in ``wrong``, with its
+    day.
     """
     if pa.types.is_timestamp(column.type) and column.type.tz:
         column = pc.local_timestamp(column)

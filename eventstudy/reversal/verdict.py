@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from eventstudy.core.abnormal import Window
+from eventstudy.config import Window
 from eventstudy.core.arrays import Bools, Floats, Places
 from eventstudy.core.statistics.dates import (
     FEWEST_DATES,
