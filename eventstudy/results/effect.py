@@ -70,13 +70,13 @@ def tests_of(results: Iterable[TestResult], group: str, window: Window) -> dict[
     }
 
 
-def headline_effect(sample: WindowSample, tickers: Collection[str], kind: str, level: float) -> dict[str, Any]:
+def headline_effect(sample: WindowSample, tickers: Collection[str], kind: str) -> dict[str, Any]:
     """Return the effect of the headline group over the study's first window, and its sentence.
 
     ``tickers`` are those of the sample's firm-events.
     """
     effect = effect_of(sample)
-    return {"group": sample.group, **effect, "sentence": _sentence(effect, sample.window, tickers, kind, level)}
+    return {"group": sample.group, **effect, "sentence": _sentence(effect, sample.window, tickers, kind)}
 
 
 def effects_by_window(samples: Iterable[WindowSample], results: Iterable[TestResult]) -> list[dict[str, Any]]:
@@ -108,23 +108,22 @@ def day_row(tau: int, own: Mapping[str, Any], summed: Mapping[str, Any]) -> dict
     }
 
 
-def _sentence(effect: Mapping[str, Any], window: Window, tickers: Collection[str], kind: str, level: float) -> Reason:
+def _sentence(effect: Mapping[str, Any], window: Window, tickers: Collection[str], kind: str) -> Reason:
     """Return the sentence on the effect, in percent, log points, or percentage points of absolute return."""
-    shown = f"[{window[0]:+d}, {window[1]:+d}]".replace("+0", "0")
-    if not effect["n_dates"]:
+    shown, k = f"[{window[0]:+d}, {window[1]:+d}]".replace("+0", "0"), effect["n_dates"]
+    if not k:
         return Reason("effect.none", window=shown)
-    facts = {"window": shown, "effect": 100 * effect["estimate"], "n": effect["n_events"], "k": effect["n_dates"]}
+    facts = {"window": shown, "effect": 100 * effect["estimate"], "n": effect["n_events"], "k": k}
     facts["firms"] = next(iter(tickers), "") if len(tickers) == 1 else Reason("effect.firms", n=len(tickers))
     if kind == "volume":
         facts["times"] = float(np.exp(effect["estimate"] / (window[1] - window[0] + 1)))
     if not np.isfinite(effect["lower"]):
         return Reason(f"effect.{kind}_alone", **facts)
-    p = effect["p_value"]
     facts |= {"low": 100 * effect["lower"], "high": 100 * effect["upper"], "t": effect["statistic"]}
-    facts["p"] = "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
-    alone = effect["n_events"] == 1
-    facts |= {"se": 100 * effect["se"]} if alone else {}
-    parts = [Reason(f"effect.{kind}_one" if alone else f"effect.{kind}", **facts)]
-    parts += [Reason("effect.one_date")] if effect["n_dates"] == 1 else []
-    parts += [Reason("effect.uncertain")] if p >= level else []
-    return Reason.join(parts, " ")
+    facts |= {"p": "<0.001" if effect["p_value"] < 0.0005 else f"{effect['p_value']:.3f}", "se": 100 * effect["se"]}
+    facts["days"] = Reason("headline.on_day" if window == (0, 0) else "headline.over_days", window=shown)
+    many = "return_one_date" if kind == "return" and k == 1 else kind
+    told = Reason(f"effect.{kind}_one" if effect["n_events"] == 1 else f"effect.{many}", **facts)
+    if k == 1:
+        return Reason.join([told, Reason("effect.one_date")], " ")
+    return Reason.join([told, Reason("effect.uncertain")], " ") if effect["lower"] <= 0 <= effect["upper"] else told

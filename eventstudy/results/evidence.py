@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import Window, shock_dates
+from eventstudy.config import StudyConfig, Window
+from eventstudy.core.abnormal import shock_dates
 from eventstudy.core.statistics import Sample, TestResult, WindowSample, effective_number
 from eventstudy.core.statistics.dates import (
     FEWEST_DATES,

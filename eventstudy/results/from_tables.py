@@ -8,10 +8,10 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eventstudy.config import Model, Report, Windows
+from eventstudy.config import Model, Report, Window, Windows
 from eventstudy.messages import code_of
 from eventstudy.results.columns import columns_of, row_of
-from eventstudy.results.records import Counts, EffectRow, Records, TestRow, Tests, VerdictRow, WarningRow, Window
+from eventstudy.results.records import Counts, EffectRow, Records, TestRow, Tests, VerdictRow, WarningRow
 from eventstudy.results.severity import severity
 
 if TYPE_CHECKING:

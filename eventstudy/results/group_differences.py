@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
+from eventstudy.config import Window
+from eventstudy.core.abnormal import shock_dates, shock_portfolios
 from eventstudy.core.arrays import Bools, Days, Floats
 from eventstudy.core.checks.regression import regress
 from eventstudy.core.estimation import group_values

@@ -68,9 +68,7 @@ def _summary(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
         "language": config.study.language,
         "data_date": str(_iso(found.market.sessions[-1:])[0]),
         "price_source": "files",
-        "effect": headline_effect(
-            first, [found.events.tickers[at] for at in studied], config.study.kind, config.tests.level
-        ),
+        "effect": headline_effect(first, [found.events.tickers[at] for at in studied], config.study.kind),
         "effects": effects_by_window(everyone.samples, everyone.tests),
         "counts": firm_event_counts(counted),
         "rbar": first.rbar,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eventstudy.core.abnormal import Window
+from eventstudy.config import Window
 from eventstudy.core.arrays import Counts, Floats, Places
 from eventstudy.core.checks.multiplicity import days_of, holm, stepwise
 from eventstudy.core.statistics.dates import signs_of

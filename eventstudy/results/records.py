@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
 
+from eventstudy.config import Window
 from eventstudy.errors import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Window = tuple[int, int]
 Row = TypeVar("Row")
 #: Severity of a warning, see `WarningRow`.
 Level = Literal["serious", "caution", "note"]

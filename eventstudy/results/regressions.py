@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates
+from eventstudy.config import StudyConfig, Window
+from eventstudy.core.abnormal import AbnormalReturns, shock_dates
 from eventstudy.core.arrays import Bools, Floats
 from eventstudy.core.checks.regression import regress
 from eventstudy.core.statistics import Sample

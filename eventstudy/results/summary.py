@@ -62,7 +62,7 @@ def build_summary(run: StudyRun, run_id: str, aar: pd.DataFrame) -> dict[str, An
             "language": config.study.language,
             "data_date": run.prices.last_date,
             "price_source": run.prices.source,
-            "effect": headline_effect(effect, set(effect.abnormal.panel.ticker.tolist()), kind, config.tests.level),
+            "effect": headline_effect(effect, set(effect.abnormal.panel.ticker.tolist()), kind),
             "effects": effects_by_window(map(headline.at, run.windows), run.tests),
             **(_reversal(run, found) if found else {}),
             "counts": firm_event_counts((row.status, code_of(row.reason)) for row in run.computed.selection.ledger),

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
-from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock_portfolios
+from eventstudy.config import Window
+from eventstudy.core.abnormal import AbnormalReturns, shock_dates, shock_portfolios
 from eventstudy.core.estimation import Computed
 from eventstudy.core.models.betas import beta_path
 from eventstudy.core.returns import FLAG_NAMES
