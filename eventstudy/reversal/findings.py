@@ -18,13 +18,13 @@ from eventstudy.exchanges.calendars import Alignment
 from eventstudy.optional import Parts
 from eventstudy.reversal.claims import Clarification, clarifications
 from eventstudy.reversal.contrasts import (
+    GROUP,
     Confounder,
     OtherEvent,
     confounder_runs,
     dimension_measures,
     label_difference,
     news_days,
-    no_difference,
     no_regression,
     other_events,
     other_events_of,
@@ -91,7 +91,9 @@ def findings(
         lambda: placebo_rows(shocks.benchmarks, shocks.drops.shock_id, own, genuine, news_days(news)),
         lambda _: [],
     )
-    difference = optional("difference", lambda: label_difference(shocks, config), no_difference)
+    difference = optional(
+        "difference", lambda: label_difference(shocks, config), lambda why: _missing("difference", GROUP, why)[0]
+    )
     rows = [
         *measures(shocks, placebos, config, kept),
         difference,
@@ -333,8 +335,13 @@ def measures(
     gaps = kept.optional("synthetic", lambda: synthetic_gaps(shocks), lambda why: why)
     for group in shocks.members:
         make = functools.partial(_measures_of, shocks, placebos, group, gaps, config)
-        rows += kept.optional("measures", make, functools.partial(_no_measures, group), of=group)
+        missing = functools.partial(_missing, "excess_post", group)
+        rows += kept.optional("measures", make, missing, of=group)
     return rows
+
+
+def _missing(measure: str, group: str, why: Reason) -> list[Measure]:
+    return [Measure(measure=measure, group=group, note=why)]
 
 
 def _measures_of(
@@ -345,10 +352,6 @@ def _measures_of(
         *robustness(shocks, group, gaps, config),
         *set_measures(shocks, placebos, group, config),
     ]
-
-
-def _no_measures(group: str, why: Reason) -> list[Measure]:
-    return [Measure(measure="excess_post", group=group, note=why)]
 
 
 def endpoint_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
