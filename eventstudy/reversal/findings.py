@@ -371,6 +371,10 @@ def endpoint_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig
             "p_holm": p_holm,
             "k_eff": each.found.k_eff,
             "kind": each.kind,
+            "n_late": len(np.unique(shocks.drops.day0[each.late])),
+            "effect_late": each.found_late.effect,
+            "lower_late": each.found_late.lower,
+            "upper_late": each.found_late.upper,
         }
         for each, p_holm in zip(found, adjusted, strict=True)
     ]

@@ -451,8 +451,10 @@ class Endpoint:
         CAR of the day after day 0.
     in_time, counted
         Whether the label was known before the post window, and which shocks the answer rests on.
-    comparison, found
-        Controls, and the regression on them.
+    late
+        Shocks of an exploratory answer: those labelled after the drop count too.
+    comparison, found, found_late
+        Controls, and the regressions on them.
     """
 
     name: str
@@ -462,8 +464,10 @@ class Endpoint:
     next_day: Floats
     in_time: Bools
     counted: Bools
+    late: Bools
     comparison: Comparison
     found: Excess
+    found_late: Excess
 
     @property
     def kind(self) -> str:
@@ -478,9 +482,10 @@ def endpoints(shocks: Shocks, computed: Computed, headline: Sample) -> tuple[End
     for name, end, comparison in zip("AB", shocks.ends, shocks.comparisons, strict=False):
         config = end.history.config
         in_time = label_reasons(leads, computed, headline, config) == ""
-        asked = end.drops.qualifies & in_time & (label == config.reversal.label)
-        comparable = comparison.comparable(len(label)) & asked
-        counted = without_overlaps(comparable, shocks.drops.shock_id, shocks.drops.overlaps)
+        asked = end.drops.qualifies & comparison.comparable(len(label)) & (label == config.reversal.label)
+        counted, late = (
+            without_overlaps(mask, shocks.drops.shock_id, shocks.drops.overlaps) for mask in (asked & in_time, asked)
+        )
         found.append(
             Endpoint(
                 name=name,
@@ -490,8 +495,10 @@ def endpoints(shocks: Shocks, computed: Computed, headline: Sample) -> tuple[End
                 next_day=end.next_day,
                 in_time=in_time,
                 counted=counted,
+                late=late,
                 comparison=comparison,
                 found=comparison.excess(counted),
+                found_late=comparison.excess(late),
             )
         )
     return tuple(found)
