@@ -373,6 +373,10 @@ def endpoint_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
             "p_holm": p_holm,
             "k_eff": each.found.k_eff,
             "kind": each.kind,
+            "n_late": len(np.unique(shocks.drops.day0[each.late])),
+            "effect_late": each.found_late.effect,
+            "lower_late": each.found_late.lower,
+            "upper_late": each.found_late.upper,
         }
         for name, each, p_holm in zip("AB", shocks.endpoints, adjusted, strict=False)
     ]
