@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURE = "power"
-#: Designs whose power is drawn, the first that was simulated.
+#: Designs for the figure of power; the first simulated one is used.
 DRAWN = ("own_day", "simulated_day", "simulated_first")
 
 
@@ -83,7 +83,7 @@ def _drawn(frame: pd.DataFrame, words: Mapping[str, str], *, simulated: bool) ->
 
 
 def conclusions(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> list[str]:
-    """Return sentences: what this list would find, where the verdict is wrong too often, what ten dates find."""
+    """Return sentences on the power of this list, on designs with too many wrong verdicts, and on ten dates."""
     found = [
         words["verdict_rates.this_finds"].format(k=rate.k, effect=rate.effect, n=round(100 * rate.reversal))
         for rate in rates
@@ -100,7 +100,7 @@ def conclusions(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> list[
 
 
 def too_often(rate: VerdictRate) -> bool:
-    """Whether p is at most 5 % more often than 5 % and `Z99` standard errors over the draws."""
+    """Whether the share of p <= 5 % exceeds 5 % by more than `Z99` standard errors over the draws."""
     return rate.p_below > LEVEL + Z99 * math.sqrt(LEVEL * (1 - LEVEL) / rate.draws)
 
 
@@ -111,7 +111,7 @@ def verdict_document(
     config: StudyConfig,
     manifest: Mapping[str, Any],
 ) -> Document:
-    """Return the pages: what was found, size by design, power by design."""
+    """Return the pages: conclusions, size by design, power by design."""
     words = catalogue(config.study.language)
     facts = _falls(material)
     told = words["verdict_rates.told"].format(draws=plan.draws, seed=plan.seed, n_sets=len(material.sets), **facts)
@@ -147,7 +147,7 @@ def _sizes(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> TableBlock
     first = {rate.design: rate for rate in reversed(null)}
     rows = [
         (
-            # A design is named once, in the first of its rows.
+            # A design is named only in its first row.
             words[f"verdict_rates.{rate.design}"] if first[rate.design] is rate else "",
             str(rate.k),
             f"{rate.k_used:.1f}",
@@ -164,7 +164,7 @@ def _sizes(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> TableBlock
 
 
 def _powers(rates: Sequence[VerdictRate], plan: VerdictPlan, words: Mapping[str, str]) -> TableBlock:
-    """One row a design, one column a number of dates; a cell has the shares of the effects, the smallest first."""
+    """One row for each design, one column for each number of dates; cells have the power by effect, smallest first."""
     shares = {(rate.design, rate.k, rate.effect): rate.reversal for rate in rates}
     dates = sorted({rate.k for rate in rates})
 
