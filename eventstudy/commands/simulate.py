@@ -44,6 +44,7 @@ SECTION = "Study"
 )
 @click.option("--designs", metavar="NAME,NAME", help="Designs to simulate, such as dense,dense_regime; default: all.")
 @click.option("--region", help="Region of the peers; default: the region with the most usable sessions.")
+@click.option("--peer-set", metavar="TICKER,TICKER", help="With --verdict: draw from one peer set of the study alone.")
 @worker_options
 @click.option("--seed", type=int, help="Seed of the draws; default: that of the study.")
 @OUT
@@ -57,6 +58,7 @@ def command(
     windows: str | None,
     designs: str | None,
     region: str | None,
+    peer_set: str | None,
     jobs: int,
     engine: str,
     scheduler: str,
@@ -80,7 +82,15 @@ def command(
             workers["progress"] = lambda n, all_: status.update(f"draw {n} of {all_} …")
             if of_verdict:
                 bundle = _of_verdict(
-                    read, config, table, workers, draws=draws, seed=seed, designs=chosen, region=region
+                    read,
+                    config,
+                    table,
+                    workers,
+                    draws=draws,
+                    seed=seed,
+                    designs=chosen,
+                    region=region,
+                    peer_set=peer_set,
                 )
             else:
                 bundle = _of_tests(
@@ -150,6 +160,7 @@ def _of_verdict(
     seed: int,
     designs: tuple[str, ...],
     region: str | None,
+    peer_set: str | None,
 ) -> Bundle:
     """Simulate the answer on page 1."""
     from eventstudy.report.sections.verdict_rates import verdict_bundle
@@ -157,6 +168,6 @@ def _of_verdict(
     from eventstudy.simulate import verdict_rates as of_verdict
 
     plan = of_verdict.VerdictPlan(draws=draws, seed=seed, designs=designs or of_verdict.DESIGNS)
-    material = of_verdict.draw_material(read, config, table, region=region)
+    material = of_verdict.draw_material(read, config, table, region=region, peer_set=peer_set)
     rates = of_verdict.verdict_rates(material, config, plan, **workers)
     return verdict_bundle(rates, material, plan, config, build_manifest(read, config, table))

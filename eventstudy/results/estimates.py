@@ -1,4 +1,4 @@
-"""The mean effect in each event window, as one frame, for those who know statsmodels."""
+"""The mean effect in each event window as a frame, with names as in statsmodels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHOWN = {
 
 
 def effects_frame(effects: Sequence[EffectRow], alpha: float = 0.05) -> pd.DataFrame:
-    """Return some effects as a frame, a row a window, with intervals that hold the mean in 1 - ``alpha`` of cases."""
+    """Return effects as a frame, one row for each window, with intervals at the level 1 - ``alpha``."""
     import pandas as pd
 
     rows = []
@@ -40,7 +40,7 @@ def effects_frame(effects: Sequence[EffectRow], alpha: float = 0.05) -> pd.DataF
 
 def effects_latex(frame: pd.DataFrame) -> str:
     """Return a frame of `effects_frame` as a LaTeX table with the rules of booktabs."""
-    # A bracket after the end of a line would be read as its option.
+    # LaTeX would read a bracket after the end of a line as its option.
     shown = frame[list(_SHOWN)].set_axis([f"${window}$" for window in frame.index])
     for name, (heading, factor, decimals) in _SHOWN.items():
         cells = [f"{factor * value:.{decimals}f}" if value == value else "--" for value in frame[name]]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import Window, shock_dates
+from eventstudy.config import StudyConfig, Window
+from eventstudy.core.abnormal import shock_dates
 from eventstudy.core.statistics import Sample, TestResult, WindowSample, effective_number
 from eventstudy.core.statistics.dates import (
     FEWEST_DATES,
@@ -24,16 +24,16 @@ from eventstudy.results.columns import window_name
 from eventstudy.results.effect import OVER_DATES, of_mean
 from eventstudy.reversal import Findings
 
-#: Mean CAR for which the summary says how many dates it would need.
+#: Mean CAR for which the summary gives the number of dates needed.
 LITTLE = 0.02
-#: Share of the firm-events that they must be worth for tests that count them to be read.
+#: N_eff as a share of N above which tests over firm-events are acceptable.
 LITTLE_LOST = 0.95
-#: Labels of page 1 besides the one in question.
+#: Further labels on page 1, besides the one in question.
 MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 
 
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
-    """Say which of the tests to believe with this many dates and this much correlation."""
+    """Return a note on which tests to trust, given the number of dates and the correlation."""
     if k < 2:
         return say("trust.one")
     apart = np.isfinite(rbar) and rbar <= SMALL_RBAR
@@ -50,7 +50,7 @@ def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
 
 
 def overlapping_dates(found: Findings, config: StudyConfig) -> str:
-    """Say how many dates fall into an earlier one's post window, or nothing."""
+    """Return a note with the number of dates in an earlier date's post window; empty if there are none."""
     late = sum(bool(name) for name in found.shocks.drops.overlaps)
     if not late:
         return ""
@@ -58,7 +58,7 @@ def overlapping_dates(found: Findings, config: StudyConfig) -> str:
 
 
 def main_windows(config: StudyConfig, *, asked: bool) -> tuple[Window, ...]:
-    """Windows of page 1, the headline's first: drop and post where these are asked about, else all."""
+    """Windows of page 1, the headline's first: drop and post in a study about reversals, else all."""
     return (config.windows.drop, config.windows.post) if asked else config.windows.tested(asked=False)
 
 
@@ -77,18 +77,18 @@ def date_power(sample: WindowSample) -> dict[str, float]:
 
 
 def worth_of_dates(dense: Mapping[Window, Mapping[str, float]]) -> list[str]:
-    """Say for each window what its dates are worth where windows of two dates share sessions."""
+    """Return a note for each window in which windows of two dates share sessions: K, k_eff and power."""
     found: list[str] = []
     for window, row in dense.items():
         k, k_eff = row["n_dates"], row["k_eff"]
-        # Rounding alone makes no overlap.
+        # Rounding errors are no overlap.
         if not k_eff < k * (1 - 1e-9):
             continue
         facts = {"window": window_name(window), "k": k, "k_eff": k_eff}
         if not np.isfinite(row["mde"]):
             found.append(say("trust.worth_little", **facts))
             continue
-        # Two digits: the spread is not known better.
+        # Rounded to two digits, since the spread is not known more precisely.
         needed = int(float(f"{dates_needed(row['sd'], LITTLE, worth=k_eff / k):.2g}"))
         found.append(say("trust.worth", df=row["df"], mde=row["mde"], effect=LITTLE, needed=needed, **facts))
     return found
@@ -133,7 +133,7 @@ def small_table(
 
 
 def _late_dates(headline: Sample, group: str, window: Window, late: Mapping[str, str]) -> int:
-    """Count the dates of a label's row whose label was set after the drop."""
+    """Count the dates in a label's row with labels that were set after the drop."""
     panel = headline.abnormal.panel
     mine = [name for name, label in late.items() if group.endswith(f"label={label}")]
     rows = np.isin(panel.event_id, mine) & np.isfinite(headline.abnormal.scar(window))

@@ -11,7 +11,7 @@ from eventstudy.core.estimation import group_values
 from eventstudy.core.statistics import Sample
 from eventstudy.results.study_run import StudyRun
 
-#: Most firm-events that a page can carry: their residuals take two thirds of a kilobyte each.
+#: Largest number of firm-events in a page: the residuals of each take two thirds of a kilobyte.
 MOST = 1_500
 
 
@@ -35,7 +35,7 @@ class Explored:
 
 
 def explored_of(run: StudyRun) -> Explored | None:
-    """Return a run's firm-events; None where they are too many to carry."""
+    """Return a run's firm-events; None if there are too many for a page."""
     sample = run.computed.sample
     panel = sample.abnormal.panel
     if len(panel) > MOST:

@@ -8,10 +8,10 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eventstudy.config import Model, Report, Windows
+from eventstudy.config import Model, Report, Window, Windows
 from eventstudy.messages import code_of
 from eventstudy.results.columns import columns_of, row_of
-from eventstudy.results.records import Counts, EffectRow, Records, TestRow, Tests, VerdictRow, WarningRow, Window
+from eventstudy.results.records import Counts, EffectRow, Records, TestRow, Tests, VerdictRow, WarningRow
 from eventstudy.results.severity import severity
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ Settings = TypeVar("Settings", Windows, Model, Report)
 
 
 def rows_of(table: pd.DataFrame, kind: type[Row]) -> Records[Row]:
-    """Return the rows of a table as records of a kind, whose fields are columns of the table.
+    """Return the rows of a table as records, whose fields are columns of the table.
 
     A text that is missing becomes empty, a float NaN.
 
     Raises
     ------
     ValueError
-        If a whole number or a yes-or-no is missing: no value says that.
+        If an integer or a boolean is missing, since no value stands for that.
     """
     hints = typing.get_type_hints(kind)
     names = [name for name in kind.__dataclass_fields__ if name in table]  # type: ignore[attr-defined]
@@ -39,19 +39,19 @@ def rows_of(table: pd.DataFrame, kind: type[Row]) -> Records[Row]:
 
 
 def no_rows(kind: type[Row]) -> Records[Row]:
-    """Return no records of a kind, those of a table that a pack does not have."""
+    """Return empty records for a table that the pack does not have."""
     import pandas as pd
 
     return Records(kind, (), pd.DataFrame(columns=columns_of(kind)))
 
 
 def tests_of(table: pd.DataFrame) -> Tests:
-    """Return the table of tests as records that can be asked for one."""
+    """Return the table of tests as `Tests`."""
     return Tests(TestRow, rows_of(table, TestRow), table)
 
 
 def verdict_of(facts: Mapping[str, Any]) -> VerdictRow:
-    """Return one answer of the summary, ``verdict`` or one of ``verdicts``."""
+    """Return one answer in the summary: ``verdict`` or one of ``verdicts``."""
     return VerdictRow(**{"kind": "", "sentence": "", **_known({**facts, "interval": facts.get("ci")}, VerdictRow)})
 
 
@@ -61,14 +61,14 @@ def effect_of(facts: Mapping[str, Any]) -> EffectRow:
 
 
 def _known(facts: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    """Return the fields of a record that the summary has a value for, of their types."""
+    """Return the fields of a record for which the summary has a value, converted to their types."""
     given = {**facts, "window": facts.get("window") or "[0,0]"}
     readers = {name: _reader(hint) for name, hint in typing.get_type_hints(kind).items()}
     return {name: read(given[name]) for name, read in readers.items() if given.get(name) is not None}
 
 
 def counts_of(facts: Mapping[str, Any]) -> Counts:
-    """Return the counts that the summary holds in several places."""
+    """Return the counts, which the summary has in several places."""
     tally, events, headline = (facts.get(name) or {} for name in ("counts", "events", "headline"))
     return Counts(
         reasons={str(name): int(n) for name, n in (tally.get("reasons") or {}).items()},
@@ -99,13 +99,13 @@ def _tuples(value: Any) -> Any:
 
 @functools.cache
 def _reader(hint: Any) -> Callable[[Any], Any]:
-    """Return what makes a value of a type from a cell of a table or a value of JSON."""
+    """Return the function that converts a cell or a JSON value to a type."""
     readers: dict[Any, Callable[[Any], Any]] = {str: _text, float: _number, int: int, bool: _yes, Window: _window}
     return readers.get(hint, dict if hint == Mapping[str, float] else _pair)
 
 
 def _missing(value: Any) -> bool:
-    # NaN, and pandas' NA, is not equal to itself.
+    # NaN and pandas' NA are not equal to themselves.
     return value is None or value != value
 
 

@@ -1,4 +1,4 @@
-"""Regressions of CARs on covariates by other estimators than OLS with dates as clusters."""
+"""Further estimators for regressions of CARs on covariates: HC3 and GLS."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from scipy import linalg, special
 from eventstudy.core.arrays import Floats, Places
 from eventstudy.errors import EstimationError, Reason
 
-#: Most components of a date's covariance, as csestudy's default; never more than half its firms or days.
+#: Largest number of components of a date's covariance, the default of csestudy; at most half its firms or days.
 MOST_COMPONENTS = 100
-#: Least part of a firm's past variance that is its own: without one the covariance has no inverse.
+#: Smallest firm-specific share of a firm's past variance; without it the covariance might be singular.
 LEAST_OWN = 1e-4
 #: Fewest days in either half of the estimation window.
 FEWEST_DAYS = 20
@@ -47,7 +47,7 @@ class Fitted:
 
 
 def hc3(y: Floats, x: Floats) -> Fitted:
-    """OLS with errors that differ by row, for dates of one firm-event each.
+    """OLS with heteroscedasticity-robust errors, for dates with one firm-event each.
 
     Parameters
     ----------
@@ -58,7 +58,8 @@ def hc3(y: Floats, x: Floats) -> Fitted:
     Raises
     ------
     EstimationError
-        For no more rows than coefficients, collinear columns, and a row that alone determines a coefficient.
+        If there are no more rows than coefficients, if columns are collinear, or if a single row determines a
+        coefficient.
 
     Notes
     -----
@@ -86,7 +87,7 @@ def hc3(y: Floats, x: Floats) -> Fitted:
 
 
 def factor_gls(y: Floats, x: Floats, date: Sequence[Any] | NDArray[Any], residuals: Floats, width: int) -> Fitted:
-    """GLS by the firms' past covariance, with the coefficients' own past as the standard error.
+    """GLS with the firms' past covariance; the standard error comes from past values of the coefficients.
 
     Parameters
     ----------
@@ -95,26 +96,25 @@ def factor_gls(y: Floats, x: Floats, date: Sequence[Any] | NDArray[Any], residua
     x : (n, p)
         With its column of ones.
     date : (n,)
-        Firm-events of one date are correlated, those of two are not.
+        Firm-events of one date are correlated, those of different dates are not.
     residuals : (n, L)
-        Abnormal returns of the estimation window by event day, the earliest first; NaN counts zero.
+        Abnormal returns of the estimation window by event day, the earliest first; NaN counts as zero.
 
     Raises
     ------
     EstimationError
-        As `hc3`, and for estimation windows too short or without any variation of a firm.
+        As `hc3`, and if the estimation window is too short or a firm's returns do not vary.
 
     Notes
     -----
     Cohn, Johnson, Liu and Wardlaw (2026, Journal of Financial Economics 180, 104278) and their csestudy, on
-    any number of dates. Of the earlier half of the estimation window each date's covariance is
-    W = V diag(l) V' + diag(d): the first k principal components of the firms' demeaned residuals with
-    their variances l, and the variances d of what these leave over. k is `MOST_COMPONENTS`, half the
-    firms or half the days, whatever is least. b = (X'W^-1 X)^-1 X'W^-1 y, W block-diagonal by date, are
-    weights on the firms' abnormal returns; of the later half, which the weights have not seen, these give
-    the coefficients of M days on which nothing happened. With s² the mean of their squares the standard
-    error is s (width + width²/L)^(1/2), the last term for the expected return's own error, and t has M
-    degrees of freedom. csestudy estimates W anew for each past day, from days before it.
+    any number of dates. The earlier half of the estimation window gives each date's covariance W = V diag(l) V' +
+    diag(d): the first k principal components of the firms' demeaned residuals with variances l, and the remaining
+    variances d. k is the smallest of `MOST_COMPONENTS`, half the number of firms and half the number of days. The
+    coefficients b = (X'W^-1 X)^-1 X'W^-1 y, with W block-diagonal by date, are weighted sums of the firms' abnormal
+    returns. Applied to the M days of the later half, these weights give coefficients of days without an event. With s²
+    the mean of their squares the standard error is s (width + width²/L)^(1/2); the last term is for the error of the
+    expected return. t has M degrees of freedom. csestudy estimates W again for each past day, from earlier days.
     """
     _check(y, x)
     past = np.nan_to_num(residuals)
@@ -147,7 +147,7 @@ def factor_gls(y: Floats, x: Floats, date: Sequence[Any] | NDArray[Any], residua
 
 
 def past_covariance(days: Floats) -> Floats:
-    """Covariance of n firms from T days of their residuals, (T, n) to (n, n): components and own variances."""
+    """Covariance of n firms from T days of residuals, (T, n) to (n, n): components plus firm-specific variances."""
     length, n = days.shape
     centred = days - days.mean(axis=0)
     total = centred.var(axis=0, ddof=1)

@@ -1,4 +1,4 @@
-"""Which firms moved more: CARs regressed on covariates of the firms and of the events."""
+"""Regressions of CARs on covariates of the firms and of the events."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates
+from eventstudy.config import StudyConfig, Window
+from eventstudy.core.abnormal import AbnormalReturns, shock_dates
 from eventstudy.core.arrays import Bools, Floats
 from eventstudy.core.checks.regression import regress
 from eventstudy.core.statistics import Sample
@@ -24,13 +24,13 @@ from eventstudy.results.regression_estimators import Fitted, factor_gls, hc3
 
 #: Sessions before the event whose CAR is the covariate ``pre_trend``.
 PRE_TREND = (-10, -1)
-#: Dates that a covariate of two values needs with either of them.
+#: Smallest number of dates with each value of a covariate that has two values.
 FEWEST_SIDE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Regression:
-    """One formula on the CARs of one window: the firm-events that have all it names, and how many have not."""
+    """One formula on the CARs of one window: the firm-events with all its columns, and the number of the others."""
 
     formula: str
     window: Window
@@ -39,7 +39,7 @@ class _Regression:
     left_out: int
 
     def head(self, estimator: str) -> dict[str, Any]:
-        """Return what every row of it says."""
+        """Return the fields that all rows of the regression have in common."""
         return {
             "formula": self.formula,
             "window": window_name(self.window),
@@ -51,11 +51,11 @@ class _Regression:
         }
 
     def before(self, weight: Floats, first: int) -> Floats:
-        """Coefficients on the estimation window's sums of as many days as the window has, (p, M).
+        """Coefficients for sums over windows of the same length in the estimation window, (p, M).
 
-        The sums do not overlap and begin at the estimation day ``first``; a day without a residual counts
-        zero. Where nothing happened, this is how far covariates and returns go together by chance (Sefcik
-        and Thompson 1986 ask the same of a portfolio's weights).
+        The sums do not overlap and begin at the estimation day ``first``; a day without a residual counts as zero. The
+        coefficients show how covariates and returns are related by chance on days without an event (Sefcik and
+        Thompson 1986 do the same for the weights of a portfolio).
         """
         width = self.window[1] - self.window[0] + 1
         days = np.nan_to_num(self.residuals)[:, first:]
@@ -69,9 +69,9 @@ def regression_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each formula of ``tests.regression``, window, estimator and coefficient.
 
-    Firm-events are those of ``sample`` that have the window complete and a value of each column that the
-    formula names. ``ols`` has CR2 errors with dates as clusters, HC3 where each date has one firm-event. A
-    regression that cannot be had is one row with its reason, and ``parts`` keeps it.
+    Firm-events are those of ``sample`` with all days of the window and a value in each column of the formula. ``ols``
+    has CR2 errors with dates as clusters, HC3 if each date has one firm-event. A regression that cannot be estimated
+    is one row with its reason, which is also recorded in ``parts``.
     """
     kept, config = Parts() if parts is None else parts, own.config
     frame = covariate_frame(sample.abnormal, own) if config.tests.regression else pd.DataFrame()
@@ -90,7 +90,7 @@ def regression_rows(
 
 
 def covariate_frame(abnormal: AbnormalReturns, own: Covariates) -> pd.DataFrame:
-    """Return what a formula may name, one row a firm-event: `BUILT_IN` and the columns of the user's own.
+    """Return the columns for formulas, one row for each firm-event: `BUILT_IN` and the user's own columns.
 
     ``beta`` and ``sigma`` are of the fit, ``pre_trend`` is CAR[-10,-1], ``date`` the first day 0 of the shock,
     ``misreading`` one for events of that label, else zero.
@@ -121,12 +121,12 @@ def covariate_frame(abnormal: AbnormalReturns, own: Covariates) -> pd.DataFrame:
 
 
 def design_of(formula: str, frame: Any) -> tuple[Floats, Floats, tuple[str, ...]]:
-    """Return left side (n,), regressors (n, p) and their names of a statsmodels formula on a pandas frame.
+    """Return the left side (n,), the regressors (n, p) and their names for a statsmodels formula and a pandas frame.
 
     Raises
     ------
     EstimationError
-        For a formula that cannot be read and a row with a missing value: none is left out silently.
+        If the formula cannot be read, or if a row has a missing value.
     """
     from statsmodels.formula.api import ols
 

@@ -18,9 +18,9 @@ from eventstudy.reversal.claims import ClaimVerdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRun:
-    """What a run started from and what it found; ``found`` is None where nothing is asked about reversals.
+    """Inputs and results of a run; ``found`` is None if the study does not ask about reversals.
 
-    ``samples`` are the groups that were tested, ``parts`` keeps what could not be had.
+    ``samples`` are the tested groups; ``parts`` records what could not be computed.
     """
 
     events: Events
@@ -41,10 +41,10 @@ class StudyRun:
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        """Windows that are tested, the headline's first."""
+        """The tested windows, the headline's first."""
         return self.config.windows.tested(asked=self.asked)
 
     @property
     def headline(self) -> Sample:
-        """The group that the study's headline is about."""
+        """The headline group."""
         return headline_of(self.samples, self.config)
