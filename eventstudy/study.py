@@ -31,7 +31,6 @@ from eventstudy.results.summary import build_summary
 from eventstudy.results.tables import aar_table, backtest_tables, build_tables
 from eventstudy.reversal import Findings, asks_reversal, findings, read_confounders, study_shocks
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
-from eventstudy.reversal.question import endpoints
 from eventstudy.shocks import with_shocks
 from eventstudy.workers import Start, in_turn
 
@@ -189,7 +188,7 @@ def run_list(
         Empty folder on a disk that all workers can read. It receives tables of returns and the tables with one row for
         each firm-event; keep it as long as these are read.
     **how
-        ``workers`` of `large.engine.run_market`.
+        ``workers`` and ``tests`` of `large.engine.run_market`; without tests only the selection is in the result.
 
     Raises
     ------
@@ -250,8 +249,7 @@ def _ask(
     shocks = study_shocks(computed, headline, config)
     beside = Path(events.path).parent
     news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
-    both = parts.optional("endpoints", lambda: endpoints(shocks, computed, headline), lambda _: ())
-    found = findings(shocks, events, computed.alignments, config, news=news, parts=parts, endpoints=both)
+    found = findings(shocks, events, computed.alignments, config, news=news, parts=parts)
     claimed = _beside(beside / "claims.csv", read_claims)
     return found, parts.optional("claims", lambda: tuple(check_claims(claimed, prices, config)), lambda _: ())
 

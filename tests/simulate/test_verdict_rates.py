@@ -20,12 +20,12 @@ from eventstudy.messages import catalogue
 from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
 from eventstudy.report.sections.verdict_rates import conclusions
+from eventstudy.results.simulation_schema import simulation_schema
 from eventstudy.reversal.estimator import APART
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.question import Shocks, study_shocks
 from eventstudy.reversal.verdict import draw_events, judged
 from eventstudy.simulate.pseudo_events import reaching_back
-from eventstudy.simulate.schema import simulation_schema
 from eventstudy.simulate.sectors import DAILY, LIMIT, pasts, reordered, sector_returns, together
 from eventstudy.simulate.verdict_rates import (
     DESIGNS,
