@@ -20,7 +20,7 @@ from eventstudy.backtest.trials import TrialCount, rule_digest
 from eventstudy.backtest.walk_forward import choose
 
 RULE, EVERY_DROP, PLACEBO = "rule", "every_drop", "placebo_drops"
-#: Specifications that are run as well: how the rule would have done elsewhere, and its trials.
+#: Further specifications that are run: entries and horizons; each counts as a trial.
 ENTRIES: tuple[tuple[Literal["open", "close"], int], ...] = (("close", 2), ("open", 2), ("close", 1), ("open", 1))
 HORIZONS = (5, 10, 20)
 #: One-sided all-in costs of the long leg in basis points.
@@ -29,7 +29,7 @@ COST_GRID = (0.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0)
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """One specification with the daily net returns that it made."""
+    """One specification with its daily net returns."""
 
     digest: str
     rule: Rule
@@ -70,19 +70,19 @@ def evaluate(
     draws: int,
     seed: int,
 ) -> Evaluation:
-    """Trade the rule, every drop, and the placebo drops where there are any.
+    """Trade the rule, every drop, and the control drops if there are any.
 
     Parameters
     ----------
     placebos
-        Shocks at the dates of comparable drops; every one that qualifies is traded. Those before the
-        study's first shock are left out: all series cover the same days.
+        Shocks on the dates of control drops; all that qualify are traded. Those before the study's first shock are
+        left out, so that all series cover the same days.
     logged
         Specifications that were run before, by digest, with their daily Sharpe ratios.
     declared
         Specifications tried elsewhere, from the settings.
     question
-        What makes the same rule another specification, from `trials.question_of`.
+        Settings and events that distinguish specifications of the same rule, from `trials.question_of`.
     """
     first, last = span(tapes, shocks)
     placebos = [placebo for placebo in placebos if span(tapes, [placebo])[0] >= first]
@@ -132,7 +132,7 @@ def evaluate(
 
 
 def span(tapes: Mapping[str, Tape], shocks: Sequence[Shock]) -> tuple[int, int]:
-    """First day 0 of any shock and last session of any exchange: the days on which the rule was on watch."""
+    """First day 0 of any shock and last session of any exchange: the period of the backtest."""
     days = [int(tapes[mic].sessions[row]) for shock in shocks for mic, row in shock.day0.items()]
     ends = [int(tape.sessions[-1]) for tape in tapes.values() if len(tape)]
     return (min(days), max(ends)) if days else (0, -1)
@@ -163,7 +163,7 @@ def specifications(
 
 
 def cost_curve(result: Run, series: Daily, tapes: Mapping[str, Tape]) -> Iterator[dict[str, Any]]:
-    """Yield what a run would have earned at each cost of `COST_GRID`; the index leg pays its own."""
+    """Yield the result of a run at each cost of `COST_GRID`; the index leg keeps its own cost."""
     free = series.gross + series.hedge
     for bps in COST_GRID:
         path = np.zeros(len(series.day))

@@ -15,7 +15,7 @@ from eventstudy.backtest.trading import Traded
 from eventstudy.errors import Reason
 from eventstudy.messages import catalogue, retold
 
-#: What is counted where a rule did not trade, by why it did not.
+#: Counts in the sentence if a rule did not trade, by reason.
 _COUNTED = {
     f"refusal.{name}": Reason(f"refused.{name}")
     for name in ("not_public", "no_drop", "late_label", "no_room", "no_prices", "no_peer")
@@ -24,7 +24,7 @@ _UNFILLED = Reason("refused.blocked")
 
 
 def summarise(traded: Traded) -> Row:
-    """Return what the summary says of the backtest, its reasons in words."""
+    """Return the facts on the backtest for the summary, with reasons as sentences."""
     found = traded.evaluation
     own = found.records[RULE]
     volume = any(np.isfinite(tape.volume).any() for tape in traded.tapes.values())
@@ -49,7 +49,7 @@ def summarise(traded: Traded) -> Row:
         "walk_forward": record_row(found.walk_forward, unknown),
         "against": [asdict(item) for item in found.against],
         "snooping": snooping(found.against),
-        # Mean over traded shocks of the trade's net return less the study's own CAR after the drop.
+        # Mean over traded shocks of the trade's net return minus the study's own CAR after the drop.
         "gap": float(known.mean()) if len(known) else float("nan"),
         "pbo": found.overfitting.probability,
         "pbo_reason": found.overfitting.reason,
@@ -65,7 +65,7 @@ def summarise(traded: Traded) -> Row:
 
 
 def withheld(traded: Traded) -> dict[str, Reason]:
-    """Say by currency why no capacity is given: shares were bought whose units are in doubt."""
+    """Return by currency why no capacity is given: the units of some bought shares are in doubt."""
     found = traded.evaluation
     tried = [item.result for part in found.specifications.values() for item in part]
     bought: dict[str, set[str]] = {}
@@ -80,7 +80,7 @@ def withheld(traded: Traded) -> dict[str, Reason]:
 
 
 def snooping(tests: Sequence[Superiority]) -> Reason:
-    """Say whether any specification beats each benchmark once all that were tried are counted."""
+    """Return whether any specification beats each benchmark, with correction for all trials."""
     reasons = {item.reason for item in tests}
     if len(reasons) == 1 and all(reasons):
         return Reason("snooping.none", why=reasons.pop())
@@ -94,7 +94,7 @@ def snooping(tests: Sequence[Superiority]) -> Reason:
 
 
 def why_none(found: Evaluation) -> Reason:
-    """Say why the rule did not trade, empty where it did."""
+    """Return why the rule did not trade; empty if it did."""
     result = found.runs[RULE]
     if result.filled:
         return Reason()
@@ -112,7 +112,7 @@ def why_none(found: Evaluation) -> Reason:
 
 
 def sentence(found: Evaluation) -> Reason:
-    """Say in one plain sentence what the rule earned, never without the number of trades."""
+    """Return the rule's result as one sentence, always with the number of trades."""
     own, compared = found.records[RULE], _compared(found)
     if not own.n_trades:
         return Reason("trade.none", why=why_none(found), beside=compared)
@@ -132,7 +132,7 @@ def sentence(found: Evaluation) -> Reason:
 
 
 def _compared(found: Evaluation) -> Reason:
-    """What the same rule earned on comparable drops, or else on the study's own drops of any label."""
+    """Result of the same rule on control drops, or else on the study's own drops of any label."""
     placebo, every = found.records.get(PLACEBO), found.records[EVERY_DROP]
     if placebo is not None and placebo.n_trades:
         key, other, noun = "trade.comparable", placebo, "drop"

@@ -18,7 +18,7 @@ from eventstudy.backtest.trading import Traded
 from eventstudy.errors import Reason
 from eventstudy.exchanges.exchange import EVER
 
-#: Parts of what a trade brings, as `Legs.total` names them.
+#: Parts of a trade's result, with the names of `Legs.total`.
 _PARTS = ("gross", "hedged", "cost", "net")
 _NAN = float("nan")
 Row = dict[str, Any]
@@ -85,12 +85,12 @@ def _trade_row(trade: Trade, traded: Traded) -> Row:
 
 
 def _shares(legs: Legs | None, value: float) -> dict[str, float]:
-    """Profits and cost as shares of what was bought; NaN where nothing was or the currency has no rate."""
+    """Profits and cost relative to the value bought; NaN if nothing was bought or the currency has no rate."""
     return {name: legs.total(name) / value if legs and value else _NAN for name in _PARTS}
 
 
 def _track_records(found: Evaluation) -> Iterator[Row]:
-    """One row a run, intervals as two columns; the capacity is in the trades."""
+    """One row for each run, intervals as two columns; the capacity is in the trades."""
     for item in (*found.records.values(), found.walk_forward):
         row: Row = {"run": item.name}
         for name, value in record_row(item).items():
@@ -133,7 +133,7 @@ def _pnl_rows(found: Evaluation) -> Iterator[Row]:
 
 
 def shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
-    """Yield a row for each shock that was decided on."""
+    """Yield a row for each shock with a decision."""
     grouped = by_shock(result)
     for decision in result.decisions:
         trades = grouped.get(decision.shock_id, [])

@@ -11,17 +11,17 @@ from eventstudy.backtest.past_view import Tape
 from eventstudy.backtest.portfolio import Memo, run
 from eventstudy.backtest.rule import Rule, Shock, decision_time
 
-#: Ended shocks before a choice is made; until then the first rule trades.
+#: Number of ended shocks before a choice is made; until then the first rule trades.
 FEWEST_ENDED = 5
 
 
 def ended_at(shock: Shock, rule: Rule, tapes: Mapping[str, Tape], embargo: int) -> int | None:
-    """Return when a shock's last possible day and the embargo after it are over, None if they are not.
+    """Return when a shock's last possible day and the embargo are over, None if they are not.
 
     Notes
     -----
-    Purge: a shock counts as running to day +horizon of the longest rule even where its trades were
-    sold earlier, so that no outcome overlaps a later decision (Lopez de Prado 2018, ch. 7).
+    Purge: a shock counts as running to day +horizon of the longest rule even if its trades were sold earlier, so that
+    no outcome overlaps a later decision (Lopez de Prado 2018, ch. 7).
     """
     ends = []
     for mic, day0 in shock.day0.items():
@@ -42,9 +42,9 @@ def choose(
     embargo: int,
     memo: Memo | None = None,
 ) -> list[Rule]:
-    """Return the rule for each shock: the best so far by mean net return a shock, else the first.
+    """Return the rule for each shock: the best so far by mean net return over shocks, else the first.
 
-    Every rule trades every shock alone, so that no outcome depends on another; none traded counts as zero.
+    Every rule trades every shock separately, so that results do not depend on each other; no trade counts as zero.
     """
     longest = max(rules, key=lambda rule: rule.horizon)
     outcome, ends = np.zeros((len(shocks), len(rules))), list[int | None]()
@@ -52,7 +52,7 @@ def choose(
         alone = [run(rule, tapes, [shock], costs, memo=memo) for rule in rules]
         outcome[k] = [sum(trade.net for trade in result.filled) / result.capital for result in alone]
         end = ended_at(shock, longest, tapes, embargo)
-        # A sale that the exchange held back ends later than the last event day.
+        # A delayed sale ends later than the last event day.
         ends.append(end and max(end, *(trade.left for result in alone for trade in result.filled), 0))
     chosen = []
     for shock in shocks:

@@ -22,13 +22,13 @@ def publish(
 ) -> Path:
     """Write the pack into ``out/<run-id>`` and point ``out/latest`` to it.
 
-    A pack of the same run id with the same content is left as it is; one with other content keeps
-    its name and the new one gets a number. Earlier packs are never touched.
+    If a pack with the same run id and the same content exists, it is not changed. If its content differs, it keeps its
+    name and the new pack gets a number. Earlier packs are never changed.
 
     Raises
     ------
     OSError
-        If the disk is full or refuses; what was half written is removed.
+        If the disk is full or not writable; partly written files are removed.
     """
     with aside(out) as unfinished:
         write_pack(result, unfinished, formats=formats, templates=templates, progress=progress, start=start)
@@ -50,7 +50,7 @@ def _target(out: Path, run_id: str, unfinished: Path) -> Path:
 
 
 def _point(link: Path, name: str) -> None:
-    """Swap a symbolic link in one step; where links are not allowed, a text file names the pack."""
+    """Replace a symbolic link in one step; if links are not allowed, a text file names the pack."""
     aside = link.with_name(f"{UNFINISHED}latest")
     aside.unlink(missing_ok=True)
     try:

@@ -373,6 +373,10 @@ def endpoint_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
             "p_holm": p_holm,
             "k_eff": each.found.k_eff,
             "kind": each.kind,
+            "n_late": len(np.unique(shocks.drops.day0[each.late])),
+            "effect_late": each.found_late.effect,
+            "lower_late": each.found_late.lower,
+            "upper_late": each.found_late.upper,
         }
         for name, each, p_holm in zip("AB", shocks.endpoints, adjusted, strict=False)
     ]
@@ -416,7 +420,7 @@ def told(shocks: Shocks, config: StudyConfig) -> dict[str, Any]:
     first, second = shocks.endpoints
     bounced = second.drops.qualifies & ~first.drops.qualifies & (second.next_day > 0)
     facts = {"n_day0": int(second.drops.qualifies.sum()), "n_bounced": int(bounced.sum())}
-    sentence = Reason("endpoints.bounced", bounced=facts["n_bounced"], n=facts["n_day0"])
+    sentence = Reason("endpoints.bounced", bounced=facts["n_bounced"], n=facts["n_day0"]) if bounced.any() else Reason()
     case = _of_case(second, shocks, config)
     return {**facts, "case": case, "sentence": Reason.join([sentence, case], " ")}
 

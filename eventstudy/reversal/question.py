@@ -79,6 +79,8 @@ class Endpoint:
         The drops and the controls of the peers that they name.
     in_time, counted
         Whether the label was known before the post window, and which shocks the answer rests on.
+    late
+        Shocks of the exploratory answer: those labelled after the drop count too.
     """
 
     history: History
@@ -87,6 +89,7 @@ class Endpoint:
     comparison: Comparison
     in_time: Bools
     counted: Bools
+    late: Bools
 
     @property
     def windows(self) -> Windows:
@@ -97,6 +100,11 @@ class Endpoint:
     def found(self) -> Excess:
         """The regression on the shocks that count."""
         return self.comparison.excess(self.counted)
+
+    @property
+    def found_late(self) -> Excess:
+        """The regression of the exploratory answer."""
+        return self.comparison.excess(self.late)
 
     @property
     def kind(self) -> str:
@@ -215,11 +223,19 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
     endpoints = []
     for (asked, own, next_day), comparison, reason in zip(ends, comparisons, reasons, strict=True):
         in_time: Bools = reason == ""
-        counted = own.qualifies & in_time & (label == config.reversal.label) & comparison.comparable(len(label))
-        counted = without_overlaps(counted, fallen.shock_id, fallen.overlaps)
+        asked_drops = own.qualifies & (label == config.reversal.label) & comparison.comparable(len(label))
+        counted, late = (
+            without_overlaps(mask, fallen.shock_id, fallen.overlaps) for mask in (asked_drops & in_time, asked_drops)
+        )
         endpoints.append(
             Endpoint(
-                history=asked, drops=own, next_day=next_day, comparison=comparison, in_time=in_time, counted=counted
+                history=asked,
+                drops=own,
+                next_day=next_day,
+                comparison=comparison,
+                in_time=in_time,
+                counted=counted,
+                late=late,
             )
         )
     days = controls.days_of()

@@ -1,4 +1,4 @@
-"""tables/*.csv and ledger.csv; the one way in which any pack writes a table as text."""
+"""Write tables/*.csv and ledger.csv, for packs of all commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eventstudy.report.output import Material, output
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Text that a spreadsheet would take for a formula begins with one of these.
+#: First characters of texts that a spreadsheet would read as a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -26,7 +26,7 @@ def write(material: Material) -> None:
 
 
 def copy_files(material: Material) -> None:
-    """Put tables of more rows than are held beside the others, as the Parquet files that they are."""
+    """Copy tables with too many rows for memory as Parquet files."""
     for name, path in material.result.files.items():
         target = material.folder / "tables" / f"{name}.parquet"
         target.parent.mkdir(exist_ok=True)
@@ -34,7 +34,7 @@ def copy_files(material: Material) -> None:
 
 
 def csv_path(name: str) -> str:
-    """Return where in a pack a table's file is."""
+    """Return the path of a table's file in a pack."""
     return "ledger.csv" if name == "ledger" else f"tables/{name}.csv"
 
 
@@ -50,11 +50,11 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def stamped(rows: Sequence[Mapping[str, Any]], *, simulated: bool) -> pd.DataFrame:
-    """Return rows as a table of the very values, whole numbers whole, with the stamp of simulated prices."""
+    """Return rows as a table with exact values and integers kept, with the column ``simulated`` if needed."""
     import pandas as pd
 
     plain = [plain_json(dict(row)) for row in rows]
-    # Column by column: of rows pandas would make whole numbers beside a missing one decimal.
+    # Built column by column, because from rows pandas would convert integers with missing values to floats.
     table = pd.DataFrame({name: pd.Series([row[name] for row in plain], dtype=object) for name in plain[0]})
     return table.assign(simulated="SIMULATED") if simulated else table
 

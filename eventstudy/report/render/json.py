@@ -9,6 +9,6 @@ from eventstudy.report.output import Material, output
 
 @output("json", place=90)
 def write(material: Material) -> None:
-    """Write the facts with the messages that they are told by."""
+    """Write the facts, with the keys and fields of their messages."""
     facts = material.result.facts
     write_json({**facts, "messages": recorded(facts)}, material.folder / "summary.json")

@@ -1,4 +1,4 @@
-"""tables/*.parquet."""
+"""Write tables/*.parquet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The summary as plain text: a box of facts, the table of page 1, the verdict and what it rests on."""
+"""The summary as plain text: a box of facts, the table of page 1, and the verdict with its basis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH = 100
 
 @VIEWS.add("summary")
 def summary_text(result: StudyResult) -> str:
-    """Return the text; no line is longer than `WIDTH`, and nothing but words and numbers is in it."""
+    """Return the text, without control characters and with lines of at most `WIDTH` characters."""
     words, facts = words_of(result), result.facts
     table = small_table(facts, words)
     parts = [str(facts["study"]).center(WIDTH).rstrip(), "=" * WIDTH]
@@ -58,7 +58,7 @@ def _window(window: Sequence[int]) -> str:
 
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The table with aligned columns, the last of them left out until it fits."""
+    """The table with aligned columns; the last columns are left out until it fits."""
     shown = len(head)
     while True:
         widths = [max(len(row[place]) for row in (head, *rows)) for place in range(shown)]

@@ -1,4 +1,4 @@
-"""Day 0 of every event on every exchange, one row an event and one column a region."""
+"""Day 0 of every event on every exchange, one row for each event and one column for each region."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKS = {"after_close": "+", "closed": "~"}
 
 
 def alignment(result: StudyResult, words: Words) -> Section:
-    """Return the table; what is unusual of a day has a mark or a footnote."""
+    """Return the table; unusual days have a mark or a footnote."""
     frame = result.tables["alignment"]
     regions = _regions(result, [str(mic) for mic in dict.fromkeys(frame["mic"])])
     names = list(dict.fromkeys(regions.values()))
@@ -45,7 +45,7 @@ def alignment(result: StudyResult, words: Words) -> Section:
 
 
 def _apart(frame: pd.DataFrame, column: str) -> Mapping[Any, Sequence[Mapping[Any, Any]]]:
-    """Return the rows of a table by what they have in a column."""
+    """Return the rows of a table grouped by the values of a column."""
     found: dict[Any, list[Mapping[Any, Any]]] = {}
     for row in frame.to_dict("records"):
         found.setdefault(row[column], []).append(row)
@@ -54,7 +54,7 @@ def _apart(frame: pd.DataFrame, column: str) -> Mapping[Any, Sequence[Mapping[An
 
 @functools.lru_cache(maxsize=8)
 def by_shock(result: StudyResult, name: str) -> Mapping[Any, Sequence[Mapping[Any, Any]]]:
-    """Return the rows of a result's table by shock, none where it has no such table; the table is read once."""
+    """Return the rows of a result's table by shock (cached); empty if there is no such table."""
     return _apart(result.tables[name], "shock_id") if name in result.tables else {}
 
 
@@ -67,13 +67,13 @@ def _regions(result: StudyResult, mics: Sequence[str]) -> dict[str, str]:
 
 
 def _day0(part: Sequence[Mapping[Any, Any]], notes: dict[str, int]) -> str:
-    """Return the days 0 of one region's exchanges: one where they agree."""
+    """Return the days 0 of one region's exchanges; a single one if they agree."""
     found: dict[str, list[str]] = {}
     mark: dict[str, str] = {}
     for row in part:
         shown = str(row["session"])[:10] + _MARKS.get(str(row["reaction"]), "")
         note: str = row["note"] if text(row["note"]) else ""
-        # Exchanges with the same day 0 have the same closure behind it: one footnote is enough.
+        # Exchanges with the same day 0 were closed on the same days, so one footnote is enough.
         if note and code_of(row, "note") != "day0.date_only" and shown not in mark:
             mark[shown] = f" ({notes.setdefault(note, len(notes) + 1)})"
         found.setdefault(shown, []).append(str(row["mic"]))

@@ -13,7 +13,7 @@ from eventstudy.report.wording import Words, count
 from eventstudy.results.result import StudyResult
 
 MATRIX_ROWS, MATRIX_COLUMNS = 60, 26
-#: More tickers than so many fill pages with empty cells; ledger.csv has them.
+#: With more tickers the matrix is left out; ledger.csv has all rows.
 MOST_TICKERS = 4 * MATRIX_COLUMNS
 _SIGNS = {"used": "●", "shifted": "s", "merged": "="}
 
@@ -23,7 +23,7 @@ def ledger(result: StudyResult, words: Words) -> Section:
     head = (words["page.reason"], words["page.firm_events"])
     why = table_of(head, reasons(result.facts, words), left=1, caption=words["page.reason"])
     blocks: list[Block] = [Paragraph(counts(result.facts, words)), why]
-    # Of a list too long for it there is no matrix.
+    # A long list has no matrix.
     if "ledger" in result.tables and len(set(result.tables["ledger"]["ticker"])) <= MOST_TICKERS:
         cells, legend = matrix(result, words)
         blocks += [*cells, Facts(legend, "line")]
@@ -31,7 +31,7 @@ def ledger(result: StudyResult, words: Words) -> Section:
 
 
 def counts(facts: Mapping[str, Any], words: Words) -> str:
-    """Return the ledger's counts, see `results.counts`: firm-events whose day 0 moved are among the used."""
+    """Return the ledger's counts, see `results.counts`; used firm-events include those with a moved day 0."""
     found = facts.get("counts") or {}
     used, moved, dropped = (int(found.get(name) or 0) for name in ("used", "shifted", "dropped"))
     line = words["page.counts_moved" if moved else "page.counts"].format(used=used, moved=moved, dropped=dropped)
@@ -41,16 +41,16 @@ def counts(facts: Mapping[str, Any], words: Words) -> str:
 
 
 def reasons(facts: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
-    """Return (reason, firm-events dropped for it), the commonest first."""
+    """Return (reason, number of dropped firm-events), the most frequent first."""
     found = (facts.get("counts") or {}).get("reasons") or {}
     ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     return [(term(words, "reason", reason), count(n)) for reason, n in ordered]
 
 
 def matrix(result: StudyResult, words: Words) -> tuple[list[TableBlock], tuple[tuple[str, str], ...]]:
-    """Return events × peers of the ledger and what the cells mean.
+    """Return the ledger as events × peers, with the meaning of the cells.
 
-    ``●`` is used, ``s`` used on a moved day 0, ``=`` named before in the same shock, else a reason's letter.
+    ``●`` is used, ``s`` used with a moved day 0, ``=`` already in the same shock, else the letter of a reason.
     """
     table = result.tables["ledger"]
     kinds = table["reason_code"].map(drop_kind)
