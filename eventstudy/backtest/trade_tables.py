@@ -99,22 +99,15 @@ def _track_records(found: Evaluation) -> Iterator[Row]:
                 row[f"{short}_lower"], row[f"{short}_upper"] = value
             elif name != "capacity":
                 row[name] = value
-        yield {**row, "n_trials": item.sharpe.n_trials}
+        yield {**row, "n_trials": found.trials.total}
 
 
 def record_row(item: Record, unknown: Collection[str] = ()) -> Row:
     """Return a track record as plain values; ``unknown`` are currencies whose capacity is withheld."""
-    report = item.sharpe
-    own = {name: value for name, value in asdict(item).items() if name not in ("name", "sharpe")}
+    own = {name: value for name, value in asdict(item).items() if name not in ("name", "ratio")}
     return {
         **{n.replace("_interval", "_ci"): list(v) if isinstance(v, tuple) else v for n, v in own.items()},
-        "sharpe": report.annual,
-        "sharpe_lo": report.annual_lo,
-        "sharpe_se": report.se_annual,
-        "psr": report.psr,
-        "dsr": report.dsr,
-        "min_track_record_days": report.min_track_record,
-        "n_days": report.n_days,
+        **asdict(item.ratio),
         "capacity": {name: value for name, value in item.capacity.items() if name not in unknown},
     }
 
