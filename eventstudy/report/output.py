@@ -27,8 +27,8 @@ class Material:
 
     ``folder`` is the pack's. ``tables`` are the result's, with a column ``simulated`` where prices were.
     ``document`` holds the pages, which are made where they are asked for, and ``in_english`` makes them in
-    English. ``drawn`` are the figures; ``home`` holds them as SVG without the words that a page sets itself,
-    and ``templates`` is a folder of templates of one's own. ``formats`` are the names of all outputs of the pack.
+    English. ``drawn`` are the figures; ``home`` holds them as SVG without the words that a page sets itself.
+    ``formats`` are the names of all outputs of the pack.
     """
 
     result: StudyResult
@@ -36,13 +36,18 @@ class Material:
     tables: Mapping[str, pd.DataFrame]
     drawn: Sequence[Plot]
     home: Path
-    templates: Path | None
     formats: Sequence[str] = ()
 
     @cached_property
     def document(self) -> Document:
         """The pages in the study's language."""
         return study_document(self.result, self.drawn)
+
+    @property
+    def templates(self) -> Path | None:
+        """The folder of the user's own templates, see `config.Report`."""
+        own = self.result.report.templates
+        return Path(own) if own else None
 
     def in_english(self) -> Document:
         """Return the pages in English."""

@@ -29,23 +29,21 @@ def write_pack(
     folder: Path,
     *,
     formats: Sequence[str] = Report().formats,
-    templates: Path | None = None,
     progress: Callable[[str], None] | None = None,
     start: Start = in_turn,
 ) -> tuple[Path, ...]:
     """Write ``result`` into an existing empty ``folder`` and return the files, sorted by name.
 
     The manifest is written whatever the formats, with the sha256 of every other file under
-    ``outputs``. Simulated tables get a last column ``simulated`` that says so. ``templates`` is a
-    folder whose report.typ and report.html.j2 stand in for the shipped ones. ``start`` runs a
+    ``outputs``. Simulated tables get a last column ``simulated`` that says so. ``start`` runs a
     function while this process goes on, see `workers.forked_children`; the files are the same without it.
 
     Raises
     ------
     ConfigError
-        Unknown format; ``folder`` missing or not empty; ``templates`` missing or not usable.
+        Unknown format; ``folder`` missing or not empty; templates of the settings missing or not usable.
     """
-    _check(folder, formats, templates)
+    _check(folder, formats, result.report.templates)
     say = progress or (lambda _: None)
     outputs = sorted((FORMATS[name] for name in dict.fromkeys(formats)), key=lambda output: output.place)
     # Within a results folder the next run removes what a killed one has left; elsewhere nobody would.
@@ -66,7 +64,6 @@ def write_pack(
             },
             drawn=drawn,
             home=home,
-            templates=templates,
             formats=formats,
         )
         if any(output.pages for output in outputs):
@@ -85,15 +82,15 @@ def write_pack(
     return write_record({**result.manifest, **({"missing_font": note} if note else {})}, folder, MANIFEST)
 
 
-def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None:
+def _check(folder: Path, formats: Sequence[str], templates: str) -> None:
     problems = [Problem(f"report format {FORMATS.unknown(name)}") for name in formats if not FORMATS.knows(name)]
     if not folder.is_dir():
         problems.append(Problem("is not a folder; a result pack is written into an existing empty one", str(folder)))
     elif any(folder.iterdir()):
         problems.append(Problem("is not empty; a result pack is written into an empty folder", str(folder)))
-    if templates is not None and not templates.is_dir():
+    if templates and not Path(templates).is_dir():
         problems.append(
-            Problem("is not a folder; report.templates names one with report.typ or report.html.j2", str(templates))
+            Problem("is not a folder; report.templates names one with report.typ or report.html.j2", templates)
         )
     if problems:
         raise ConfigError(problems)

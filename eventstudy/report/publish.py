@@ -16,7 +16,6 @@ def publish(
     out: Path,
     *,
     formats: Sequence[str],
-    templates: Path | None = None,
     progress: Callable[[str], None] | None = None,
     start: Start = in_turn,
 ) -> Path:
@@ -31,7 +30,7 @@ def publish(
         If the disk is full or refuses; what was half written is removed.
     """
     with aside(out) as unfinished:
-        write_pack(result, unfinished, formats=formats, templates=templates, progress=progress, start=start)
+        write_pack(result, unfinished, formats=formats, progress=progress, start=start)
         target = _target(out, result.run_id, unfinished)
         settle(unfinished, target)
     _point(out / "latest", target.name)

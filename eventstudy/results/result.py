@@ -280,8 +280,7 @@ class StudyResult:
         """
         pack = Path(folder)
         pack.mkdir(parents=True, exist_ok=True)
-        templates = Path(self.report.templates) if self.report.templates else None
-        VIEWS["pack"](self, pack, formats=tuple(formats) or self.report.formats, templates=templates)
+        VIEWS["pack"](self, pack, formats=tuple(formats) or self.report.formats)
         return pack
 
     def _repr_html_(self) -> str:
