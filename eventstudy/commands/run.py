@@ -114,14 +114,16 @@ def command(
                 found = Answered(whole, lambda _: whole)
             else:
                 found = _answered(read, config, table, prereg=locked, start=start, **common)
-        # The answer stands as soon as it is known: tables, trade and pages take longer.
-        _print_answer(found.result, console, as_json=as_json, quiet=quiet)
         from eventstudy.report.publish import publish
+        from eventstudy.report.terminal import print_summary
+
+        if not (as_json or quiet):
+            # The answer stands as soon as it is known: tables, trade and pages take longer.
+            print_summary(found.result, console)
 
         with watch() as tell, heeding(tell) as say:
             result = found.finish(say)
-            own = Path(config.report.templates) if config.report.templates else None
-            folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
+            folder = publish(result, place, formats=config.report.formats, progress=say, start=start)
         given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}
         log_trial(place, result, config, folder, given)
     later = [warning for warning in result.facts["warnings"] if warning not in found.result.facts["warnings"]]
@@ -138,14 +140,6 @@ def _answered(events: Events, config: StudyConfig, prices: PriceTable, **options
         from eventstudy.api import why_nothing
 
         raise EstimationError([*error.problems, *map(Problem, why_nothing(events, config, prices))]) from error
-
-
-def _print_answer(result: StudyResult, console: Console, *, as_json: bool, quiet: bool) -> None:
-    """Print the answer with its numbers, before the pack is written."""
-    if not (as_json or quiet):
-        from eventstudy.report.terminal import print_summary
-
-        print_summary(result, console)
 
 
 def _told(

@@ -51,18 +51,14 @@ SECTION = "Study"
 def command(
     inputs: Inputs,
     of_verdict: bool,
-    draws: int,
-    dates: int,
-    peers: int | None,
-    windows: str | None,
     designs: str | None,
-    region: str | None,
     jobs: int,
     engine: str,
     scheduler: str,
     seed: int | None,
     out: Path,
     quiet: bool,
+    **asked: Any,
 ) -> None:
     """Measure size and power of the tests, or of the verdict, on pseudo-events."""
     from eventstudy.report.bundle import write_bundle
@@ -70,32 +66,15 @@ def command(
     from eventstudy.simulate import reaching_back
 
     read, config = inputs.read()
-    seed = config.study.seed if seed is None else seed
-    chosen = tuple(name.strip() for name in designs.split(",")) if designs else ()
+    asked["seed"] = config.study.seed if seed is None else seed
+    asked["designs"] = tuple(name.strip() for name in designs.split(",")) if designs else ()
     console = console_for(quiet)
     with reserve(out) as place:
         table = prices_of_study(read, reaching_back(read, config), inputs.prices, console)
         with console.status("starting") as status:
             workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
             workers["progress"] = lambda n, all_: status.update(f"draw {n} of {all_} …")
-            if of_verdict:
-                bundle = _of_verdict(
-                    read, config, table, workers, draws=draws, seed=seed, designs=chosen, region=region
-                )
-            else:
-                bundle = _of_tests(
-                    read,
-                    config,
-                    table,
-                    workers,
-                    draws=draws,
-                    dates=dates,
-                    seed=seed,
-                    designs=chosen,
-                    peers=peers,
-                    windows=windows,
-                    region=region,
-                )
+            bundle = (_of_verdict if of_verdict else _of_tests)(read, config, table, workers, asked)
         folder = write_bundle(bundle, place)
     if quiet:
         click.echo(str(folder))
@@ -106,57 +85,43 @@ def command(
 
 
 def _of_tests(
-    read: Events,
-    config: StudyConfig,
-    table: PriceTable,
-    workers: Mapping[str, Any],
-    *,
-    draws: int,
-    dates: int,
-    seed: int,
-    designs: tuple[str, ...],
-    peers: int | None,
-    windows: str | None,
-    region: str | None,
+    read: Events, config: StudyConfig, table: PriceTable, workers: Mapping[str, Any], asked: Mapping[str, Any]
 ) -> Bundle:
-    """Simulate every test."""
+    """Simulate every test; ``asked`` are the options of the command that say what is drawn."""
     from eventstudy.report.sections.simulation import simulation_bundle
     from eventstudy.results.evidence import main_windows
     from eventstudy.results.manifest import build_manifest
     from eventstudy.reversal import asks_reversal
     from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, simulate
 
-    asks = asks_reversal(read, config)
-    config = config if asks else config.of_effect
-    asked = parse_windows(windows) if windows else main_windows(config, asked=asks)[:2]
-    common = PEERS if peers is None else peers
-    chosen = designs or tuple(DESIGNS)
-    plan = Plan(draws=draws, dates=dates, peers=common, windows=asked, seed=seed, designs=chosen)
-    if peers is None:
-        pool, plan = draw_fitting(read, config, table, plan, region=region)
+    reversal = asks_reversal(read, config)
+    config = config if reversal else config.of_effect
+    plan = Plan(
+        draws=asked["draws"],
+        dates=asked["dates"],
+        peers=PEERS if asked["peers"] is None else asked["peers"],
+        windows=parse_windows(asked["windows"]) if asked["windows"] else main_windows(config, asked=reversal)[:2],
+        seed=asked["seed"],
+        designs=asked["designs"] or tuple(DESIGNS),
+    )
+    if asked["peers"] is None:
+        pool, plan = draw_fitting(read, config, table, plan, region=asked["region"])
     else:
-        pool = draw_pool(read, config, table, plan, region=region)
+        pool = draw_pool(read, config, table, plan, region=asked["region"])
     result = simulate(pool, config, plan, **workers)
     return simulation_bundle(result, build_manifest(read, config, table), config)
 
 
 def _of_verdict(
-    read: Events,
-    config: StudyConfig,
-    table: PriceTable,
-    workers: Mapping[str, Any],
-    *,
-    draws: int,
-    seed: int,
-    designs: tuple[str, ...],
-    region: str | None,
+    read: Events, config: StudyConfig, table: PriceTable, workers: Mapping[str, Any], asked: Mapping[str, Any]
 ) -> Bundle:
-    """Simulate the answer on page 1."""
+    """Simulate the answer on page 1; ``asked`` as in `_of_tests`."""
     from eventstudy.report.sections.verdict_rates import verdict_bundle
     from eventstudy.results.manifest import build_manifest
     from eventstudy.simulate import verdict_rates as of_verdict
 
-    plan = of_verdict.VerdictPlan(draws=draws, seed=seed, designs=designs or of_verdict.DESIGNS)
-    material = of_verdict.draw_material(read, config, table, region=region)
+    designs = asked["designs"] or of_verdict.DESIGNS
+    plan = of_verdict.VerdictPlan(draws=asked["draws"], seed=asked["seed"], designs=designs)
+    material = of_verdict.draw_material(read, config, table, region=asked["region"])
     rates = of_verdict.verdict_rates(material, config, plan, **workers)
     return verdict_bundle(rates, material, plan, config, build_manifest(read, config, table))
