@@ -23,7 +23,6 @@ from eventstudy.report.wording import (
 )
 from eventstudy.results.result import StudyResult
 
-Pairs = list[tuple[str, str]]
 #: Rows of the firm-events on page 1.
 MOST_FIRM_EVENTS = 12
 #: Tests of the table of windows, besides the effect's own; a narrow terminal leaves out the last ones first.
