@@ -178,15 +178,12 @@ def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         section, dot, name = key.strip().partition(".")
         if not (equals and dot and name):
             raise ConfigError(f"--set {text!r}: write section.key=value, for example windows.minimum=150")
-        table.setdefault(section, {})[name] = _toml_value(value.strip())
+        try:
+            told = tomllib.loads(f"value = {value.strip()}")["value"]
+        except tomllib.TOMLDecodeError:
+            told = value.strip()
+        table.setdefault(section, {})[name] = told
     return table
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def unknown_keys(source: str, table: Mapping[str, Any]) -> list[Problem]:
@@ -202,15 +199,12 @@ def unknown_keys(source: str, table: Mapping[str, Any]) -> list[Problem]:
         accepted = {f.name.rstrip("_") for f in dataclasses.fields(item)}
         for row in values if isinstance(values, list) else [values]:
             for key in row if isinstance(row, dict) else ():
-                if key not in accepted and not (item is Peer and _is_own(key, row[key], accepted)):
+                # In a peer's table it is a covariate or group of the user's own, where it is no slip of the pen.
+                plain = isinstance(row[key], str | int | float) and not isinstance(row[key], bool)
+                own = item is Peer and plain and not difflib.get_close_matches(key, accepted, 1, SLIP)
+                if key not in accepted and not own:
                     problems.append(_unknown(source, key, f"{section}.{key}", accepted))
     return problems
-
-
-def _is_own(key: str, value: Any, accepted: typing.Iterable[str]) -> bool:
-    """Whether an entry of a peer's table is a covariate or group of the user's own."""
-    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return plain and not difflib.get_close_matches(key, accepted, 1, SLIP)
 
 
 def _unknown(source: str, key: str, path: str, accepted: typing.Iterable[str]) -> Problem:

@@ -275,24 +275,21 @@ def _from_path(source: str, request: PriceRequest) -> PriceTable:
 
         return query_prices(rest, request)
     if scheme == "example" and rest:
-        return _shipped(rest, request)
-    path = Path(source)
-    if not path.exists():
+        path = sector_prices(rest)
+        if path is None:
+            raise ConfigError(f"--prices 'example:{rest}': this sector has no prices in the package; give others")
+        said = text(Reason("source.shipped", sector=rest))
+        return replace(
+            get_provider("files")(path).fetch(request), source=said, origin={"kind": "example", "name": rest}
+        )
+    asked = Path(source)
+    if not asked.exists():
         raise ConfigError(
             f"--prices {source!r} is neither yahoo nor simulated nor a folder or file that exists, "
             f"nor another provider; providers are {', '.join(remote_names())}"
         )
-    if is_snapshot(path):
-        return read_snapshot(path, request)
-    kind = "folder" if path.is_dir() else "file"
-    origin = {"kind": kind, "name": path.resolve().name}
-    return replace(get_provider("files")(path).fetch(request), origin=origin)
-
-
-def _shipped(sector: str, request: PriceRequest) -> PriceTable:
-    path = sector_prices(sector)
-    if path is None:
-        raise ConfigError(f"--prices 'example:{sector}': this sector has no prices in the package; give others")
-    origin = {"kind": "example", "name": sector}
-    source = text(Reason("source.shipped", sector=sector))
-    return replace(get_provider("files")(path).fetch(request), source=source, origin=origin)
+    if is_snapshot(asked):
+        return read_snapshot(asked, request)
+    kind = "folder" if asked.is_dir() else "file"
+    origin = {"kind": kind, "name": asked.resolve().name}
+    return replace(get_provider("files")(asked).fetch(request), origin=origin)

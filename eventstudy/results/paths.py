@@ -13,6 +13,7 @@ from eventstudy.core.arrays import Dates, Floats
 from eventstudy.core.returns import MarketPanel, ReturnsPanel
 from eventstudy.core.statistics import Sample
 from eventstudy.core.statistics.overlap import date_overlap
+from eventstudy.core.windows import EventPanel
 from eventstudy.results.effect import of_mean
 
 #: Most dates of a group whose own paths the table holds beside their mean.
@@ -65,12 +66,13 @@ def path_rows(sample: Sample, base: int) -> Iterator[dict[str, Any]]:
         yield {"group": sample.group, "shock_id": "", "day0": "", **row, "n_dates": row["n_dates"] or most}
 
 
-def sector_rows(returns: ReturnsPanel, tickers: Collection[str], first: int) -> Iterator[dict[str, Any]]:
+def sector_rows(returns: ReturnsPanel, panel: EventPanel) -> Iterator[dict[str, Any]]:
     """Yield the last session of each week with the sector's index and that of its benchmarks, both from 100.
 
-    The sector is the mean of these securities' daily returns, each alike; on each day the benchmark is the mean of
-    the indices of those among them that have a return. It begins half a year before ``first``, a day since 1970.
+    The sector is the mean of the daily returns of the panel's securities, each alike; on each day the benchmark is the
+    mean of the indices of those among them that have a return. It begins half a year before the first day 0.
     """
+    tickers, first = set(panel.ticker.tolist()), int(panel.day0.min())
     parts = [_daily(market, tickers) for market in returns.markets.values()]
     days = np.unique(np.concatenate([sessions for sessions, *_ in parts]))
     days = days[days >= np.datetime64(first - BEFORE, "D")]
