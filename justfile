@@ -22,6 +22,10 @@ reference:
     python docs/make_reference.py
     python docs/make_bad_inputs.py
 
+# The text of `eventstudy --help`, kept in a file.
+help:
+    COLUMNS=80 python -c "from eventstudy.cli import entry; entry()" --help > eventstudy/help.txt
+
 # One benchmark: engine, garch_speed, peers, ….
 bench name="engine" *options:
     python benchmarks/{{ name }}.py {{ options }}

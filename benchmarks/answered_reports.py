@@ -19,9 +19,9 @@ import pandas as pd
 from scipy import special
 
 from eventstudy.config import sector_file
-from eventstudy.reversal.comparison import week_of
+from eventstudy.reversal.controls import week_of
 from eventstudy.reversal.estimator import Excess, Falls, estimate
-from eventstudy.reversal.study_shocks import without_overlaps
+from eventstudy.reversal.question import without_overlaps
 
 #: Companies with the most reports.
 FREQUENT = ("AAPL", "TSLA", "AMZN", "HLF")

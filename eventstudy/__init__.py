@@ -3,11 +3,7 @@
 Importing the package imports no other module: each name below is loaded on first use.
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # Type checkers read it as true; `typing` takes a third of the time of a bare Python.
 if TYPE_CHECKING:
     from eventstudy.api import Checked, Study, car
     from eventstudy.config import StudyConfig
@@ -71,7 +67,9 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'eventstudy' has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

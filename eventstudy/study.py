@@ -23,6 +23,7 @@ from eventstudy.prices import PriceTable
 from eventstudy.prices.covariates import read_covariates
 from eventstudy.results.explored import explored_of
 from eventstudy.results.manifest import build_manifest, run_id_of
+from eventstudy.results.prereg import specification_digest
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.results.study_run import StudyRun
@@ -30,8 +31,7 @@ from eventstudy.results.summary import build_summary
 from eventstudy.results.tables import aar_table, backtest_tables, build_tables
 from eventstudy.reversal import Findings, asks_reversal, findings, read_confounders, study_shocks
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
-from eventstudy.reversal.endpoints import endpoints
-from eventstudy.reversal.prereg import specification_digest
+from eventstudy.reversal.question import endpoints
 from eventstudy.shocks import with_shocks
 from eventstudy.workers import Start, in_turn
 

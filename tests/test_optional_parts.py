@@ -113,7 +113,7 @@ FAILING = {
     "exposure": "eventstudy.reversal.contrasts._by_exposure",
     "curve": "eventstudy.reversal.findings.specification_curve",
     "gates": "eventstudy.reversal.findings.gates",
-    "measures": "eventstudy.reversal.measures._all_of_group",
+    "measures": "eventstudy.reversal.findings._measures_of",
     "clarifications": "eventstudy.reversal.findings.clarifications",
     "placebos": "eventstudy.reversal.findings.placebo_rows",
     "inside": "eventstudy.reversal.findings.other_events",

@@ -28,7 +28,7 @@ from eventstudy.results.result import StudyResult
 
 #: Tables of texts and days alone.
 WITHOUT_NUMBERS = ("ledger", "estimation_cuts")
-#: Tables of an endpoint of its own windows: their numbers are held in tests/reversal/test_endpoints.py.
+#: Tables of an endpoint of its own windows: their numbers are held in tests/reversal/test_question_endpoints.py.
 OF_ENDPOINTS = ("endpoints", "endpoint_drops")
 #: Values come by other sums in another order; a probability far in a tail has fewer digits.
 RELATIVE, ABSOLUTE = 1e-8, 1e-12

@@ -21,8 +21,8 @@ from eventstudy.events import Events
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import units_in_doubt
 from eventstudy.reversal import Shocks
-from eventstudy.reversal.comparison import lead_of
-from eventstudy.reversal.controls import FEWEST_MATCHES, match
+from eventstudy.reversal.controls import lead_of
+from eventstudy.reversal.matching import FEWEST_MATCHES, match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

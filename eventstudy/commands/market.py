@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from eventstudy.commands.run import SECTION, command
+import copy
 
-__all__ = ["SECTION", "command"]
+from eventstudy.commands import run
+
+SECTION = run.SECTION
+
+command = copy.copy(run.command)
+command.name = "market"
+command.help = "Another name of 'eventstudy run'."
+command.epilog = None

@@ -277,7 +277,7 @@ def prices_of_study(events: Events, config: StudyConfig, asked: str | None, cons
 def locked_question(path: Path, events: Events, config: StudyConfig, *, allow: bool) -> dict[str, Any]:
     """Hold a run against its locked question; other events or windows need leave. Returns what the summary says."""
     from eventstudy.messages import text
-    from eventstudy.reversal.prereg import departures, summary_of
+    from eventstudy.results.prereg import departures, summary_of
 
     try:
         raw = path.read_bytes()

@@ -32,7 +32,7 @@ SECTION = "Study"
 )
 def command(events: Path, sector: str | None, config_file: Path | None, overrides: tuple[str, ...], out: Path) -> None:
     """Lock the question of a study in a file before you see its prices."""
-    from eventstudy.reversal.prereg import as_toml, question
+    from eventstudy.results.prereg import as_toml, question
 
     read, config = Inputs(events=events, sector=sector, config_file=config_file, overrides=overrides).read()
     if out.exists():

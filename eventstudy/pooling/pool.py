@@ -17,12 +17,11 @@ from scipy import special
 
 from eventstudy.core.statistics.dates import dates_needed
 from eventstudy.errors import ConfigError, Problem, Reason
-from eventstudy.reversal.comparison import Comparison, families
+from eventstudy.reversal.controls import Comparison, families
 from eventstudy.reversal.estimator import Excess, Falls, ruled_out
 from eventstudy.reversal.permutation import date_means
-from eventstudy.reversal.power import Past, asked_of, past_of, power
-from eventstudy.reversal.study_shocks import EXPLORATORY, OTHER_LABELS
-from eventstudy.reversal.verdict import Evidence, Verdict, verdict
+from eventstudy.reversal.question import EXPLORATORY, OTHER_LABELS
+from eventstudy.reversal.verdict import Evidence, Past, Verdict, asked_of, past_of, power, verdict
 
 NAN = float("nan")
 POOLED = "pooled"
@@ -443,7 +442,7 @@ def _mixed(packs: Sequence[PackShocks]) -> Reason:
 
 
 def _kinds(pack: PackShocks, packs: Sequence[PackShocks]) -> dict[str, NDArray[np.bool_]]:
-    """Shocks of a pack that each verdict asks about, drops or not, as `reversal.study_shocks` has them."""
+    """Shocks of a pack that each verdict asks about, drops or not, as `reversal.question` has them."""
     name, asked = _headline(packs), pack.label == pack.asked
     labels = {other.asked for other in packs}
     others = [label for label in OTHER_LABELS if label not in labels and (pack.label == label).any()]

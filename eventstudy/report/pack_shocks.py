@@ -14,7 +14,7 @@ from eventstudy.messages import asked
 from eventstudy.pooling.pool import PackShocks
 from eventstudy.report.packs import as_written, check_files, flat, home_of, read_pack, read_table, table_file
 from eventstudy.results.result import StudyResult
-from eventstudy.reversal.comparison import Comparison, is_moderated, lead_of, week_of
+from eventstudy.reversal.controls import Comparison, is_moderated, lead_of, week_of
 from eventstudy.reversal.estimator import Falls
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any
 from eventstudy.backtest import RULE, Trials
 from eventstudy.backtest.statistics import SESSIONS_A_YEAR
 from eventstudy.config import StudyConfig
+from eventstudy.results.prereg import specification_digest
 from eventstudy.results.result import StudyResult
-from eventstudy.reversal.prereg import specification_digest
 
 #: One line for every run into this folder.
 TRIALS = "trials.jsonl"

@@ -1,47 +1,285 @@
-"""Placebo drops: comparable falls of the same peers at other dates, matched to the shocks."""
+"""Every fall of the peers in question: the drops asked about, the controls of the regression, how alike they are."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from eventstudy.config import Windows
+from eventstudy.core.abnormal import ShockPortfolios, Window
 from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
-from eventstudy.errors import Reason
-from eventstudy.reversal.drops import VARIABLES, PeerDrops
-from eventstudy.reversal.estimator import APART, CONTROL_DROP
-from eventstudy.reversal.history import History, day_codes, rolling_car, rolling_fit
+from eventstudy.reversal.drops import PeerDrops, peer_drops
+from eventstudy.reversal.estimator import (
+    APART,
+    CONTROL_DROP,
+    NAN,
+    Excess,
+    Falls,
+    estimate,
+    is_control,
+    ruled_out,
+    slope_row,
+    traits_of,
+    usable,
+)
+from eventstudy.reversal.history import Fits, History, PeerDay, day_codes, rolling_car, rolling_fit
 
-#: By how much a placebo may differ from its event in each of `VARIABLES`: S in standard errors, time in years,
-#: the others in standard deviations over the candidates.
-CALIPERS = np.array([0.5, 1.0, 1.0, 1.0, 3.0])
-#: With fewer matches there is no benchmark.
-FEWEST_MATCHES = 5
-#: Matches a shock: few where many shocks share the history, all (so far) where few do.
-MATCHES_MANY, MATCHES_FEW, MANY_SHOCKS = 10, 40, 6
-#: Sessions without any known event around a no-news drop.
-NO_NEWS = 5
+#: Firm-events estimated at once.
+CHUNK = 6_000
+#: Peers of one portfolio, sorted.
+Peers = tuple[str, ...]
+#: Days of a calendar week; the first of January 1970 was a Thursday.
+WEEK, THURSDAY = 7, 3
 #: A placebo's portfolio holds at least this share of the shock's peers, and all its regions.
 SHARE_OF_PEERS = 0.5
+#: Traits that drops and controls are compared in; the first two are in the regression.
+TRAITS = ("drop_s", "run_up", "sigma", "recent")
+#: Standardised mean difference beyond which a trait counts as unbalanced (Stuart 2010).
+UNBALANCED = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placebo:
-    """One date set against a shock. ``distance`` is NaN where nothing was matched (tier P0)."""
+class Comparison:
+    """Shocks of a study and the control falls of their peer sets; arrays of shape (N,).
 
-    shock_id: str
-    tier: str
-    day: int
-    s_drop: float
-    car_drop: float
-    car_post: float
-    vol_ratio: float
-    run_up: float
-    market_return: float
-    distance: float
-    widened: bool = False
+    Attributes
+    ----------
+    falls
+        What the regression takes. Its strata are the peer sets that the shocks name, of which not all members
+        need have prices on a day; strata with a peer in common are one family.
+    shock : int
+        Number of the shock, -1 for a control.
+    day, drop
+        Day 0 as days since 1970, and CAR of the drop window.
+    drops
+        By stratum: sessions of all drops by the study's rule in its history, events or not.
+    lead
+        Sessions that a control must be ahead of an event to be compared with it, see `lead_of`.
+    draws, seed, moderated
+        Of the estimates, see `estimator.estimate`.
+    """
+
+    falls: Falls
+    shock: Places
+    day: Counts
+    drop: Floats
+    drops: Mapping[str, Counts]
+    lead: int = 0
+    draws: int = 9_999
+    seed: int = 20260624
+    moderated: bool = True
+    #: Estimates by the marks of their shocks: verdicts, rows beside them, ranks, endpoints and pools ask for the same.
+    known: dict[bytes, Excess] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def excess(self, counted: Bools) -> Excess:
+        """Return what the regression says of the marked shocks, (K,)."""
+        if (key := counted.tobytes()) not in self.known:
+            self.known[key] = estimate(self.of(counted), draws=self.draws, seed=self.seed, moderated=self.moderated)
+        return self.known[key]
+
+    def of(self, counted: Bools) -> Falls:
+        """Return the controls with the marked shocks, (K,) of all shocks of the study."""
+        falls = self.falls.take((self.shock < 0) | counted[self.shock])
+        return falls if not self.lead else _each_with_its_past(falls, self.lead)
+
+    def comparable(self, count: int) -> Bools:
+        """Which of so many shocks have the controls and the numbers that they need, (K,)."""
+        falls, found = self.of(np.ones(count, dtype=bool)), np.zeros(count, dtype=bool)
+        found[self.shock[self.shock >= 0][usable(falls)[falls.event]]] = True
+        return found
+
+    def most(self, counted: Bools) -> int:
+        """Return how many drops `APART` sessions apart the history of the marked shocks' peer sets can give."""
+        own = (self.shock >= 0) & counted[self.shock]
+        sessions: dict[str, list[Counts]] = {}
+        for family, stratum in set(zip(self.falls.family[own].tolist(), self.falls.stratum[own].tolist(), strict=True)):
+            sessions.setdefault(family, []).append(self.drops[stratum])
+        return sum(_most(np.concatenate(of_family)) for of_family in sessions.values())
+
+
+def compare(
+    history: History,
+    drops: PeerDrops,
+    asked: Bools,
+    peers: Sequence[Peers],
+    event_days: Mapping[str, Counts],
+    past: Mapping[Peers, PeerDrops],
+    controls: Mapping[Peers, Counts],
+) -> Comparison:
+    """Set the marked shocks beside every control of their peer sets, both estimated in one way.
+
+    Parameters
+    ----------
+    drops
+        The K shocks, by `peer_drops`.
+    asked : (K,)
+        Shocks to be compared.
+    peers
+        K peer sets: the peers of the headline group that each shock names.
+    event_days
+        By peer the days of the events that bear on it; its controls keep `APART` sessions away from them.
+    past, controls
+        By peer set what its portfolio did on days of the history, and those of them that may be controls.
+
+    Notes
+    -----
+    A control is a day on which at least half of the set's peers, and one of every region, have both windows, and
+    which is one by `is_control`, that is by its drop window alone. It is estimated as the study's own events.
+    """
+    numbers = np.flatnonzero(asked)
+    own = [peers[int(k)] for k in numbers]
+    sets = sorted(set(own))
+    family = dict(zip(sets, families(sets), strict=True))
+    events = drops.take(numbers)
+    parts = [events]
+    qualifying: dict[str, list[Counts]] = {}
+    for names in sets:
+        found = past[names]
+        fell = is_control(found.drop_s, found.drop) & np.isfinite(found.post) & np.isin(found.day, controls[names])
+        found = found.take(fell)
+        qualifying[", ".join(names)] = [found.day[found.qualifies]]
+        parts.append(found.take(~_near(found.day, event_days[names[0]], history.grids(names))))
+        own += [names] * len(parts[-1])
+    for k, names in enumerate(own[: len(numbers)]):
+        qualifying[", ".join(names)].append(events.day[k : k + 1][events.qualifies[k : k + 1]])
+    every = PeerDrops.joined(parts)
+    days = history.days({ticker for names in sets for ticker in names}) if sets else np.zeros(0, dtype=np.int64)
+    shock = np.concatenate([numbers, np.full(len(own) - len(numbers), -1)])
+    config = history.config
+    return Comparison(
+        falls=Falls(
+            event=shock >= 0,
+            stratum=np.array([", ".join(names) for names in own], dtype=np.str_),
+            family=np.array([family[names] for names in own], dtype=np.str_),
+            session=np.searchsorted(days, every.day),
+            week=week_of(every.day),
+            drop_s=every.drop_s,
+            run_up=every.run_up,
+            post=every.post,
+            sigma=every.sigma,
+            recent=every.recent,
+            length=config.windows.post[1] - config.windows.post[0] + 1,
+        ),
+        shock=shock,
+        day=every.day,
+        drop=every.drop,
+        lead=lead_of(config.reversal.controls, config.windows.drop, config.windows.post),
+        draws=config.tests.draws,
+        seed=config.study.seed,
+        moderated=is_moderated(config.reversal.estimator),
+        drops={name: np.searchsorted(days, np.concatenate(days_of)) for name, days_of in qualifying.items()},
+    )
+
+
+def lead_of(controls: str, drop: Window, post: Window) -> int:
+    """Sessions by which a control is over before an event's drop window begins; 0 where that is not asked for."""
+    return post[1] - drop[0] + 1 if controls == "before" else 0
+
+
+def is_moderated(estimator: str) -> bool:
+    """Whether the regression is moderated: the matched sets are compared with the default one."""
+    return estimator != "regression"
+
+
+def week_of(day: Counts) -> Counts:
+    """Number of the calendar week of days since 1970."""
+    return (day + THURSDAY) // WEEK
+
+
+def _each_with_its_past(falls: Falls, lead: int) -> Falls:
+    """Give each event a stratum of its own with the controls that lie so many sessions ahead of it."""
+    events, rows, names = np.flatnonzero(falls.event), [], []
+    for event in events.tolist():
+        past = ~falls.event & (falls.stratum == falls.stratum[event])
+        past &= falls.session + lead <= falls.session[event]
+        rows.append(np.append(event, np.flatnonzero(past)))
+        names += [f"{falls.stratum[event]} before {event}"] * len(rows[-1])
+    if not rows:
+        return falls
+    stacked = replace(falls.take(np.concatenate(rows)), stratum=np.array(names, dtype=np.str_))
+    # Events first, in their order.
+    return stacked.take(np.argsort(~stacked.event, kind="stable"))
+
+
+def _near(days: Counts, events: Counts, grids: Sequence[Counts]) -> Bools:
+    """Which days events rule out as controls, on any exchange, (P,)."""
+    near = np.zeros(len(days), dtype=np.bool_)
+    for grid in grids:
+        near |= ruled_out(np.searchsorted(grid, days), np.searchsorted(grid, events))
+    return near
+
+
+def past_drops(wanted: Sequence[tuple[History, Mapping[Peers, Counts]]]) -> list[dict[Peers, PeerDrops]]:
+    """Estimate peer sets on the days that are wanted of each, by the windows of each history.
+
+    Notes
+    -----
+    The histories differ in their drop and post windows alone: a firm-event is cut and fitted once for all of them,
+    and once for all sets of a family, whatever events are near.
+    """
+    sets = sorted({names for _, days in wanted for names in days})
+    found: list[dict[Peers, list[PeerDrops]]] = [{names: [PeerDrops.none()] for names in days} for _, days in wanted]
+    of_family = sorted(zip(families(sets), sets, strict=True))
+    for _, linked in itertools.groupby(of_family, key=lambda pair: pair[0]):
+        own = [names for _, names in linked]
+        peers: dict[int, set[str]] = {}
+        for (_, days), names in itertools.product(wanted, own):
+            for day in days.get(names, ()):
+                peers.setdefault(int(day), set()).update(names)
+        for fits in _fits_at(wanted[0][0], peers):
+            portfolios = wanted[0][0].portfolios(fits)
+            for (history, days), parts in zip(wanted, found, strict=True):
+                portfolios = history.portfolios(fits) if fits.locked else portfolios
+                for names in set(own) & set(days):
+                    named = _only(portfolios, names, days[names])
+                    estimated = peer_drops(named, history.config)
+                    parts[names].append(replace(estimated, day=named.shock_id.astype(np.int64)))
+    return [{names: PeerDrops.joined(each) for names, each in parts.items()} for parts in found]
+
+
+def _fits_at(history: History, peers: Mapping[int, set[str]]) -> Iterator[Fits]:
+    """Yield the fits of the peers by day, named by it, some thousands of firm-events at a time."""
+    every = [PeerDay(f"{day:06d}", tuple(sorted(names)), day) for day, names in sorted(peers.items())]
+    part = np.cumsum([len(item.tickers) for item in every]) // CHUNK
+    for _, items in itertools.groupby(zip(every, part, strict=True), key=lambda pair: pair[1]):
+        yield history.fits(history.requests([item for item, _ in items]))
+
+
+def _only(portfolios: ShockPortfolios, tickers: Peers, days: Counts) -> ShockPortfolios:
+    """Return the portfolios of some of the peers on some of the days."""
+    number = np.repeat(np.arange(len(portfolios)), np.diff(np.append(portfolios.starts, len(portfolios.members))))
+    kept = np.isin(portfolios.abnormal.panel.ticker[portfolios.members], tickers)
+    kept &= np.isin(portfolios.shock_id.astype(np.int64), days)[number]
+    numbers, starts = np.unique(number[kept], return_index=True)
+    return replace(
+        portfolios,
+        abnormal=portfolios.abnormal.take(portfolios.members[kept]),
+        shock_id=portfolios.shock_id[numbers],
+        day0=portfolios.day0[numbers],
+        members=np.arange(kept.sum()),
+        starts=starts,
+    )
+
+
+def families(sets: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return for each peer set its family, the first of the sets that are linked to it by common peers."""
+    family = list(range(len(sets)))
+    for at, own in enumerate(sets):
+        linked = {family[j] for j in range(at) if set(own) & set(sets[j])} | {at}
+        family = [min(linked) if name in linked else name for name in family]
+    return [", ".join(sets[name]) for name in family]
+
+
+def _most(sessions: Counts) -> int:
+    """Count the sessions from the first on that lie `APART` from the one counted before."""
+    count, last = 0, -APART
+    for session in np.unique(sessions).tolist():
+        if session - last >= APART:
+            count, last = count + 1, session
+    return count
 
 
 def screen(history: History, tickers: Sequence[str], asked: Sequence[Windows]) -> list[Screened]:
@@ -117,93 +355,6 @@ def _portfolio_weights(complete: Bools, region: Texts) -> Floats:
     return even
 
 
-def distances(target: Floats, pool: Floats, scale: Floats, *, wide: float = 1.0) -> Floats:
-    """Standardised distance of each candidate to a shock, infinite outside the calipers, (P,).
-
-    ``scale`` (V,) turns a difference into calipers: one is the edge, ``wide`` moves it.
-    """
-    gap = np.abs(pool - target) / scale
-    return np.where((gap <= wide).all(axis=1), np.sqrt((gap**2).sum(axis=1)), np.inf)
-
-
-def caliper_scale(pool: Floats) -> Floats:
-    """Widest difference allowed in each variable, (V,): fixed for S and years, in sd for the others."""
-    spread = pool.std(axis=0, ddof=1) if len(pool) > 1 else np.ones(len(VARIABLES))
-    spread = np.where(spread > 0, spread, 1.0)
-    spread[[VARIABLES.index("s_drop"), VARIABLES.index("year")]] = 1.0
-    scale: Floats = CALIPERS * spread
-    return scale
-
-
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """The dates matched to one shock: rows of its pool, nearest first, with their distances."""
-
-    rows: Places
-    distance: Floats
-    widened: bool
-
-
-def match(
-    targets: Floats, pools: Sequence[PeerDrops], grids: Sequence[Sequence[Counts]], *, many: bool
-) -> list[Matched]:
-    """Give each shock its nearest candidates; no date serves two of them.
-
-    Parameters
-    ----------
-    targets : (K, V)
-        Traits of the shocks, ``pools`` their candidates, ``grids`` the sessions of their exchanges.
-    many
-        Whether six shocks or more share the history: then 10 matches a shock, else up to 40.
-
-    Notes
-    -----
-    Shocks take turns, each the nearest date left within its calipers that lies 21 sessions from all
-    dates taken. A shock with fewer than five is served again with calipers twice as wide, once.
-    """
-    scales = [caliper_scale(pool.traits) for pool in pools]
-    chosen: list[list[int]] = [[] for _ in pools]
-    widened = [False] * len(pools)
-    taken: list[int] = []
-    for wide in (1.0, 2.0):
-        hungry = [k for k in range(len(pools)) if wide == 1.0 or len(chosen[k]) < FEWEST_MATCHES]
-        for k in hungry:
-            widened[k] = wide > 1.0
-        queue = {k: distances(targets[k], pools[k].traits, scales[k], wide=wide) for k in hungry}
-        _take_turns(pools, grids, queue, chosen, taken, MATCHES_MANY if many else MATCHES_FEW)
-    matched = []
-    for k, pool in enumerate(pools):
-        rows = np.array(chosen[k], dtype=np.intp)
-        gap = distances(targets[k], pool.traits, scales[k], wide=np.inf)[rows]
-        order = np.argsort(gap, kind="stable")
-        matched.append(Matched(rows[order], gap[order], widened[k]))
-    return matched
-
-
-def _take_turns(
-    pools: Sequence[PeerDrops],
-    grids: Sequence[Sequence[Counts]],
-    queue: Mapping[int, Floats],
-    chosen: list[list[int]],
-    taken: list[int],
-    most: int,
-) -> None:
-    """Let the shocks pick one date each in turn until none finds another."""
-    free = {k: np.isfinite(gaps) & far_from(pools[k].day, taken, grids[k]) for k, gaps in queue.items()}
-    picking = list(queue)
-    while picking:
-        for k in list(picking):
-            open_rows = np.flatnonzero(free[k])
-            if not len(open_rows) or len(chosen[k]) >= most:
-                picking.remove(k)
-                continue
-            row = int(open_rows[np.argmin(queue[k][open_rows])])
-            chosen[k].append(row)
-            taken.append(int(pools[k].day[row]))
-            for j in queue:
-                free[j] &= sessions_apart(pools[j].day, taken[-1], grids[j]) >= APART
-
-
 def sessions_apart(days: Counts, other: int, grids: Sequence[Counts]) -> Counts:
     """Sessions between each day and another one, on the exchange where they are fewest, (P,)."""
     apart = np.full(len(days), np.iinfo(np.int64).max)
@@ -221,209 +372,50 @@ def far_from(days: Counts, others: Iterable[int], grids: Sequence[Counts], sessi
     return far
 
 
-@dataclass(frozen=True, slots=True)
-class Benchmarks:
-    """What each of K shocks is held against.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """One trait of drops and controls: means, and standardised differences before and after adjustment."""
 
-    Attributes
-    ----------
-    pools : tuple of PeerDrops
-        Candidates of each shock's peer set, empty for shocks that were not searched for.
-    matched : tuple of Matched
-        Tier P1, rows of the pools.
-    every_day : tuple of PeerDrops
-        Tier P0: days 21 sessions apart, drops or not.
-    grids
-        Sessions of each exchange of the shocks' peers, by which distances are counted.
-    reasons : tuple of Reason
-        Why a shock has no valid benchmark, else empty.
-    """
-
-    pools: tuple[PeerDrops, ...]
-    matched: tuple[Matched, ...]
-    every_day: tuple[PeerDrops, ...]
-    grids: tuple[tuple[Counts, ...], ...]
-    reasons: tuple[Reason, ...]
-
-    def placebos(self, k: int) -> Floats:
-        """Post-drop CARs of a shock's matched placebos; none without a valid benchmark."""
-        return np.zeros(0) if self.reasons[k] else self.pools[k].post[self.matched[k].rows]
-
-    def placebo_traits(self, k: int) -> Floats:
-        """Traits of a shock's matched placebos, (M, V)."""
-        return self.pools[k].traits[self.matched[k].rows]
-
-    def days(self, k: int) -> Counts:
-        """Dates of a shock's matched placebos."""
-        return self.pools[k].day[self.matched[k].rows]
-
-    def days_of(self, mask: Bools | None = None) -> list[Counts]:
-        """Dates of every shock's matched placebos; none for shocks that are not marked or have no benchmark."""
-        mask = np.array([not why for why in self.reasons], dtype=bool) if mask is None else mask
-        return [self.days(k) if marked else np.zeros(0, dtype=np.int64) for k, marked in enumerate(mask)]
-
-    def shared(self, mask: Bools) -> int:
-        """Count the dates that are placebos of more than one of the marked shocks."""
-        days = [self.days(int(k)) for k in np.flatnonzero(mask)]
-        _, times = np.unique(np.concatenate(days), return_counts=True) if days else ((), np.zeros(0))
-        return int((times > 1).sum())
+    variable: str
+    mean_events: float
+    mean_controls: float
+    smd_before: float
+    smd_after: float
+    n_events: int
+    n_controls: int
 
 
-def benchmarks(
-    own: PeerDrops,
-    tickers: Sequence[tuple[str, ...]],
-    past: Mapping[tuple[str, ...], PeerDrops],
-    searched: Mapping[int, PlaceboDays],
-    history: History,
-    *,
-    label: Texts,
-    case: int | None,
-) -> Benchmarks:
-    """Match placebos to every qualifying shock, and to one that need not qualify.
-
-    No date serves two shocks of one label. It may serve shocks of different labels: these stand together
-    in the verdict on all drops alone, whose permutation takes their sets for independent although they
-    share such dates (`Benchmarks.shared` counts them), and may so reject too often.
-
-    Parameters
-    ----------
-    own
-        Drops of the K shocks.
-    tickers
-        Peers in each shock's portfolio: a placebo is a fall of the same ones.
-    past
-        What the portfolios of these peers did on days of the history, those of ``searched`` among them.
-    searched
-        Days by number of the shock, of those that get placebos.
-    label : (K,)
-        Labels of the shocks.
-    case
-        Shock shown as a case study. Where it is no qualifying drop it may match any falling day.
-    """
-    count = len(tickers)
-    grids = tuple(history.grids(names) for names in tickers)
-    wanted = [k for k in searched if own.qualifies[k] and np.isfinite(own.post[k])]
-    pools, every_day = [PeerDrops.none()] * count, [PeerDrops.none()] * count
-    for k, days in searched.items():
-        pool = past[tickers[k]]
-        pool = pool.take(np.isfinite(pool.post) & np.isfinite(pool.traits).all(axis=1))
-        falling = pool.qualifies if k in wanted else pool.drop < 0
-        pools[k] = pool.take(falling & np.isin(pool.day, days.falls))
-        every_day[k] = pool.take(np.isin(pool.day, days.regular))
-    matched = [Matched(np.zeros(0, dtype=np.intp), np.zeros(0), False)] * count
-    for name in dict.fromkeys(label[wanted].tolist()):
-        alike = [k for k in wanted if label[k] == name]
-        sets = match(
-            own.traits[alike], [pools[k] for k in alike], [grids[k] for k in alike], many=len(alike) >= MANY_SHOCKS
-        )
-        for k, found in zip(alike, sets, strict=True):
-            matched[k] = found
-    if case is not None and case not in wanted:
-        matched[case] = match(own.traits[[case]], [pools[case]], [grids[case]], many=False)[0]
-    reasons = [Reason("benchmark.no_drop")] * count
-    for k in searched:
-        n = len(matched[k].rows)
-        reasons[k] = Reason() if n >= FEWEST_MATCHES else Reason("benchmark.few", n=n, fewest=FEWEST_MATCHES)
-    return Benchmarks(tuple(pools), tuple(matched), tuple(every_day), grids, tuple(reasons))
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceboDays:
-    """Days of a peer set's history: comparable falls, and days at regular distance whatever happened on them."""
-
-    falls: Counts
-    regular: Counts
-
-
-def placebo_days(screened: Screened, history: History, events: Counts, *, falling: bool) -> PlaceboDays:
-    """Search the days of a peer set far from its events for those like drops, or for all on which it fell."""
-    rule, drop, grids = history.config.reversal, screened.drop(), history.grids(screened.tickers)
-    usable = screened.complete() & far_from(screened.days, events.tolist(), grids)
-    alike = drop < 0 if falling else (drop <= -rule.drop_min) & (screened.share_negative() >= rule.share_negative)
-    return PlaceboDays(screened.days[usable & alike], screened.days[_spaced(screened.days, usable, grids)])
-
-
-def _spaced(days: Counts, usable: Bools, grids: Sequence[Counts]) -> Bools:
-    """Mark usable days so that neighbours are 21 sessions apart on every exchange, from the first one on."""
-    marks = np.zeros(len(days), dtype=bool)
-    positions = np.column_stack([np.searchsorted(grid, days) for grid in grids])
-    last = np.full(len(grids), -APART)
-    for row in np.flatnonzero(usable):
-        if (positions[row] - last >= APART).all():
-            marks[row], last = True, positions[row]
-    return marks
-
-
-def placebo_rows(
-    benchmarks: Benchmarks, shock_id: Texts, own: PeerDrops, genuine: Bools, news_days: Counts
-) -> list[Placebo]:
-    """List the dates of all four tiers of every shock that was searched for.
-
-    ``own`` are the shocks' drops, ``genuine`` marks the shocks whose label says that the news was true (tier P2);
-    ``news_days`` are the days of known news besides the events (tier P3 keeps five sessions away).
-    """
-    rows: list[Placebo] = []
-    true_news = genuine & own.qualifies & np.isfinite(own.post)
-    for k, shock in enumerate(shock_id.tolist()):
-        pool, matched, every_day = benchmarks.pools[k], benchmarks.matched[k], benchmarks.every_day[k]
-        if not len(pool):
-            continue
-        at_all = np.arange(len(every_day))
-        rows += _listed(shock, "P0", every_day, Matched(at_all, np.full(len(every_day), np.nan), False))
-        rows += _listed(shock, "P1", pool, matched)
-        others = np.flatnonzero(true_news & (np.arange(len(true_news)) != k))
-        gaps = distances(own.traits[k], own.traits[others], caliper_scale(pool.traits), wide=2.0)
-        near = [i for i in np.argsort(gaps, kind="stable") if np.isfinite(gaps[i])]
-        rows += _listed(shock, "P2", own, Matched(others[near], gaps[near], True))
-        quiet = far_from(benchmarks.days(k), news_days.tolist(), benchmarks.grids[k], NO_NEWS + 1)
-        rows += _listed(shock, "P3", pool, Matched(matched.rows[quiet], matched.distance[quiet], matched.widened))
-    return rows
-
-
-def _listed(shock: str, tier: str, pool: PeerDrops, matched: Matched) -> Iterator[Placebo]:
-    """One row a matched date of a pool."""
-    for row, distance in zip(matched.rows.tolist(), matched.distance.tolist(), strict=True):
-        s_drop, vol_ratio, run_up, market, _ = pool.traits[row].tolist()
-        yield Placebo(
-            shock_id=shock,
-            tier=tier,
-            day=int(pool.day[row]),
-            s_drop=s_drop,
-            car_drop=float(pool.drop[row]),
-            car_post=float(pool.post[row]),
-            vol_ratio=vol_ratio,
-            run_up=run_up,
-            market_return=market,
-            distance=distance,
-            widened=matched.widened,
-        )
-
-
-def balance(targets: Floats, matched: Sequence[Floats]) -> list[dict[str, float | str]]:
-    """Compare shocks and their placebos in every matching variable.
+def balance(falls: Falls, *, moderated: bool = True) -> list[Balance]:
+    """Compare drops with the controls that the regression sets them against.
 
     Notes
     -----
-    Each shock counts once, each of its placebos 1/M. The standardised mean difference is the
-    difference over the root of the mean of both variances; a single shock has none, so the placebos'
-    variance stands for both (Austin 2009). Below 0.1 is called balanced, above 0.25 is not.
+    Before: difference of the means over the root of the mean of both variances (Austin 2009), for one drop over the
+    controls' deviation. After: what the regression's own traits leave of it, the coefficient of the drops in a
+    least-squares fit of the trait on levels, depth of the drop and run-up, over the same deviation.
     """
-    if not matched:
+    falls = falls.take(usable(falls))
+    event = falls.event
+    if not event.any():
         return []
-    rows: list[dict[str, float | str]] = []
-    means = np.array([values.mean(axis=0) for values in matched])
-    everything = np.concatenate(list(matched))
-    for v, name in enumerate(VARIABLES):
-        placebo_variance = float(everything[:, v].var(ddof=1)) if len(everything) > 1 else float("nan")
-        event_variance = float(targets[:, v].var(ddof=1)) if len(targets) > 1 else placebo_variance
-        pooled = np.sqrt((placebo_variance + event_variance) / 2)
-        difference = float(targets[:, v].mean() - means[:, v].mean())
+    traits, every = traits_of(falls), np.column_stack([getattr(falls, n) for n in TRAITS])
+    slope = np.append(slope_row(falls, traits) * moderated, 0.0)
+    design = np.vstack([np.column_stack([traits, event]), slope])
+    coefficient = np.linalg.lstsq(design, np.vstack([every, np.zeros(len(TRAITS))]), rcond=None)[0][-1]
+    rows = []
+    for name, values, left in zip(TRAITS, every.T, coefficient.tolist(), strict=True):
+        variance = float(values[~event].var(ddof=1))
+        deviation = np.sqrt((variance + (float(values[event].var(ddof=1)) if event.sum() > 1 else variance)) / 2)
+        difference = float(values[event].mean() - values[~event].mean())
         rows.append(
-            {
-                "variable": name,
-                "mean_events": float(targets[:, v].mean()),
-                "mean_placebos": float(means[:, v].mean()),
-                "smd": difference / pooled if pooled > 0 else float("nan"),
-            }
+            Balance(
+                variable=name,
+                mean_events=float(values[event].mean()),
+                mean_controls=float(values[~event].mean()),
+                smd_before=difference / deviation if deviation > 0 else NAN,
+                smd_after=left / deviation if deviation > 0 else NAN,
+                n_events=int(event.sum()),
+                n_controls=int((~event).sum()),
+            )
         )
     return rows

@@ -1,15 +1,19 @@
-"""Which portfolios dropped, judged by what was known at the close of the drop window, and their traits."""
+"""Which portfolios dropped, what ends a drop window, and the traits of a drop; all as known at its close."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eventstudy.config import Reversal, StudyConfig
 from eventstudy.core.abnormal import PeerWeights, ShockPortfolios, Window
 from eventstudy.core.arrays import Bools, Counts, Days, Floats, Places, Texts
+from eventstudy.core.models import ExpectedReturns
+from eventstudy.core.returns import LOCKED_DOWN, LOCKED_UP
+from eventstudy.core.windows import EventPanel
 from eventstudy.errors import Reason
 
 #: What is known of a drop at its close; placebos share it with their event.
@@ -17,6 +21,9 @@ VARIABLES = ("s_drop", "vol_ratio", "run_up", "market_return", "year")
 RECENT_DAYS, RUN_UP_DAYS = 20, 60
 #: Weight of a day's square in the recent variance against that of the day after it (RiskMetrics 1996).
 DECAY = 0.94
+LOCKED = LOCKED_UP | LOCKED_DOWN
+#: A drop window is extended by at most so many sessions.
+LONGEST_LOCK = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,3 +260,81 @@ def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
         earlier = next((int(j) for j in open_ if peers[int(j)] & peers[k]), None)
         names.append("" if earlier is None else str(portfolios.shock_id[earlier]))
     return tuple(names)
+
+
+def delays(flags: NDArray[np.uint8], tau: Counts, drop: Window) -> Counts:
+    """Return by how many sessions each firm-event's aftermath starts later, shape (N,).
+
+    Parameters
+    ----------
+    flags : (N, L2) uint8
+        As in `EventPanel.event_flags`.
+    drop
+        The drop window that holds where nothing is locked.
+
+    Notes
+    -----
+    Where the drop window has a locked session, u is the first session after the last one of that run
+    that is not locked, at most +5: the drop lasts to u and the aftermath starts at u + ``drop[1]`` + 1, which is
+    u + 2 for [0, +1]; the days between are in neither. Without a lock u is 0. A drop window that ends after u
+    is long enough as it is.
+    """
+    locked = (flags & LOCKED) > 0
+    first, last = np.searchsorted(tau, drop)
+    delay = np.zeros(len(flags), dtype=np.int64)
+    for row in np.flatnonzero(locked[:, first : last + 1].any(axis=1)):
+        at = first + int(np.flatnonzero(locked[row, first : last + 1])[-1])
+        while at < len(tau) and tau[at] < LONGEST_LOCK and locked[row, at]:
+            at += 1
+        unlocked = int(tau[min(at, len(tau) - 1)])
+        delay[row] = unlocked if unlocked >= max(drop[1], 1) else 0
+    return delay
+
+
+def after_locks(
+    panel: EventPanel, expected: ExpectedReturns, *, drop: Window, event: Window
+) -> tuple[EventPanel, ExpectedReturns]:
+    """Move the locked firm-events' days so that the drop window holds the whole drop.
+
+    ``panel`` covers ``event`` and `LONGEST_LOCK` days more; the result covers ``event``. Sessions up
+    to the last locked one are added up on the drop window's first day and the first unlocked session
+    becomes its last: return, prediction and variance are sums, so CARs and their errors stay exact.
+    """
+    late = delays(panel.event_flags, panel.tau, drop)
+    first, last = np.searchsorted(panel.tau, event)
+    kept = slice(int(first), int(last) + 1)
+    fields = {
+        name: getattr(panel, name)[:, kept].copy()
+        for name in ("event_returns", "event_factors", "event_sessions", "event_flags")
+    }
+    predicted = {name: getattr(expected, name)[:, kept].copy() for name in ("event_design", "scale")}
+    for row in np.flatnonzero(late):
+        for name, target in fields.items():
+            target[row] = _run_together(getattr(panel, name)[row], panel.tau, int(late[row]), drop, event, name)
+        for name, target in predicted.items():
+            target[row] = _run_together(getattr(expected, name)[row], panel.tau, int(late[row]), drop, event, name)
+    return (
+        replace(panel, tau=panel.tau[kept], **fields),
+        replace(expected, event_design=predicted["event_design"], scale=predicted["scale"]),
+    )
+
+
+def _run_together(
+    values: NDArray[np.generic], tau: Counts, delay: int, drop: Window, event: Window, name: str
+) -> NDArray[np.generic]:
+    """One firm-event's days with the locked run put together; sessions keep the run's last day."""
+    zero, length = int(np.flatnonzero(tau == drop[0])[0]), drop[1] - drop[0]
+    unlocked = zero + delay - drop[0]
+    run = values[zero : unlocked + (length == 0)]
+    if name == "event_sessions":
+        together = run[-1]
+    else:
+        together = np.bitwise_or.reduce(run) if name == "event_flags" else run.sum(axis=0)
+    start = int(np.flatnonzero(tau == event[0])[0])
+    between = np.zeros((max(length - 1, 0), *values.shape[1:]), dtype=values.dtype)
+    if name == "event_sessions" and len(between):
+        between[:] = together
+    drop_days = [together[None], between, *([values[unlocked][None]] if length else [])]
+    follow = int(np.flatnonzero(tau == drop[1] + 1)[0]) + delay
+    moved = np.concatenate([values[start:zero], *drop_days, values[follow:]])
+    return moved[: event[1] - event[0] + 1]

@@ -31,7 +31,7 @@ SLOPE_SD = 0.1
 #: Weeks that the spread of single controls counts for in the events' part of the variance.
 SPREAD_WEEKS = 2
 #: With fewer dates the spread over clusters says next to nothing; the rank among controls stands for it.
-FEWEST_DATES = 3
+FEWEST_WEEKS = 3
 #: What a calendar week has of sessions.
 SESSIONS_A_WEEK = 5
 NAN = float("nan")
@@ -105,7 +105,7 @@ class Excess:
     ----------
     effect, se, df, lower, upper, p_value, p_greater
         Coefficient, standard error, degrees of freedom, 95 % interval, two-sided p and that towards a
-        reversal. Below `FEWEST_DATES` the p-values are those of the rank, and there is no error and no interval.
+        reversal. Below `FEWEST_WEEKS` the p-values are those of the rank, and there is no error and no interval.
     own : (K,)
         Excess of each drop over what the controls lead one to expect, in the order of the events.
     entered : (M,)
@@ -285,7 +285,7 @@ def estimates(
     scaled = left * falls.scale()[:, None]
     own, prior_sd = scaled[falls.event], np.sqrt((scaled[~falls.event] ** 2).sum(axis=0) / free)
     weeks = np.unique(falls.week[falls.event])
-    if len(weeks) < FEWEST_DATES:
+    if len(weeks) < FEWEST_WEEKS:
         ranked = functools.partial(_ranked, traits=traits, slope=slope, entered=entered, draws=draws, seed=seed)
         parts = zip(given, z.T, own.T, prior_sd.tolist(), strict=True)
         return [replace(ranked(each, of, excess), prior_sd=sd) for each, of, excess, sd in parts]

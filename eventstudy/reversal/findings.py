@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from eventstudy.config import StudyConfig, Windows
+from eventstudy.config import Reversal, StudyConfig, Windows
 from eventstudy.core.arrays import Counts
+from eventstudy.core.checks.multiplicity import holm
 from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.optional import Parts
-from eventstudy.reversal.clarifications import Clarification, clarifications
-from eventstudy.reversal.confounders import (
+from eventstudy.reversal.claims import Clarification, clarifications
+from eventstudy.reversal.contrasts import (
     Confounder,
     OtherEvent,
     confounder_runs,
+    dimension_measures,
+    label_difference,
     news_days,
+    no_difference,
+    no_regression,
     other_events,
     other_events_of,
+    regression,
 )
-from eventstudy.reversal.contrasts import dimension_measures, label_difference, no_difference, no_regression, regression
-from eventstudy.reversal.controls import Placebo, balance, placebo_rows
-from eventstudy.reversal.endpoints import Endpoint, drop_rows, endpoint_rows, told
+from eventstudy.reversal.controls import UNBALANCED
+from eventstudy.reversal.drops import delays
 from eventstudy.reversal.labels import LATE, UNDATED
-from eventstudy.reversal.locks import delays
-from eventstudy.reversal.measure import Measure
-from eventstudy.reversal.measures import Gate, PathDay, gates, influence, measures, path_rows, span
+from eventstudy.reversal.matching import Placebo, placebo_balance, placebo_rows
+from eventstudy.reversal.measures import (
+    Gate,
+    Measure,
+    PathDay,
+    answer_measures,
+    gates,
+    influence,
+    path_rows,
+    set_measures,
+    span,
+)
 from eventstudy.reversal.permutation import Rank, rank_among, shown_floor
-from eventstudy.reversal.specifications import Specification, specification_curve
-from eventstudy.reversal.study_shocks import EXPLORATORY, Shocks, sign_flips
+from eventstudy.reversal.question import EXPLORATORY, Endpoint, Shocks, sign_flips
+from eventstudy.reversal.robustness import Gaps, Specification, robustness, specification_curve, synthetic_gaps
 from eventstudy.reversal.verdict import Verdict
-from eventstudy.reversal.weights import UNBALANCED
 
 #: Fewest dates for a range of the mean with each one left out.
 FEWEST_FOR_RANGE = 3
@@ -219,7 +233,7 @@ def balance_rows(shocks: Shocks) -> list[dict[str, Any]]:
     for group, chosen in groups.items():
         sets = [shocks.benchmarks.placebo_traits(int(k)) for k in chosen]
         counts = {"n_events": len(chosen), "n_placebos": sum(map(len, sets))}
-        rows += [{"group": group, **row, **counts} for row in balance(shocks.traits[chosen], sets)]
+        rows += [{"group": group, **row, **counts} for row in placebo_balance(shocks.traits[chosen], sets)]
     return rows
 
 
@@ -306,3 +320,122 @@ def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
     del facts["more_data"], facts["needed"]
     interval = list(facts.pop("interval"))
     return {**facts, "ci": interval, "group": group, "window": window}
+
+
+def measures(
+    shocks: Shocks, placebos: Sequence[Placebo], config: StudyConfig, parts: Parts | None = None
+) -> list[Measure]:
+    """Return all measures of every kind of drop that has a verdict.
+
+    The measures of a kind that cannot be had are one row with the reason, and ``parts`` keeps it.
+    """
+    kept = Parts() if parts is None else parts
+    rows: list[Measure] = []
+    gaps = kept.optional("synthetic", lambda: synthetic_gaps(shocks), lambda why: why)
+    for group in shocks.members:
+        make = functools.partial(_measures_of, shocks, placebos, group, gaps, config)
+        rows += kept.optional("measures", make, functools.partial(_no_measures, group), of=group)
+    return rows
+
+
+def _measures_of(
+    shocks: Shocks, placebos: Sequence[Placebo], group: str, gaps: Gaps | Reason, config: StudyConfig
+) -> list[Measure]:
+    return [
+        *answer_measures(shocks, group),
+        *robustness(shocks, group, gaps, config),
+        *set_measures(shocks, placebos, group, config),
+    ]
+
+
+def _no_measures(group: str, why: Reason) -> list[Measure]:
+    return [Measure(measure="excess_post", group=group, note=why)]
+
+
+def endpoint_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
+    """One row for each endpoint, with Holm's adjustment over them."""
+    label = shocks.label == config.reversal.label
+    adjusted = holm(np.array([each.found.p_value for each in found])).tolist()
+    return [
+        {
+            "endpoint": each.name,
+            "window_drop": span(each.drop),
+            "window_post": span(each.post),
+            "n_asked": int(label.sum()),
+            "n_drops": int((label & each.drops.qualifies).sum()),
+            "n_judged": len(np.unique(shocks.drops.day0[each.counted])),
+            "effect": each.found.effect,
+            "lower": each.found.lower,
+            "upper": each.found.upper,
+            "p_value": each.found.p_value,
+            "p_holm": p_holm,
+            "k_eff": each.found.k_eff,
+            "kind": each.kind,
+        }
+        for each, p_holm in zip(found, adjusted, strict=True)
+    ]
+
+
+def drop_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
+    """One row for each shock and endpoint: its drop, how far it lies from each threshold, and what followed."""
+    rule = config.reversal
+    return [
+        {
+            "shock_id": str(shock),
+            "label": str(shocks.label[k]),
+            "endpoint": each.name,
+            "car_drop": each.drops.drop[k],
+            "s_drop": each.drops.drop_s[k],
+            "qualifies": bool(each.drops.qualifies[k]),
+            **_distances(each, k, rule),
+            "car_next": each.next_day[k],
+            "car_post": each.drops.post[k],
+            "label_in_time": bool(each.in_time[k]),
+            "counted": bool(each.counted[k]),
+        }
+        for k, shock in enumerate(shocks.drops.shock_id)
+        for each in found
+    ]
+
+
+def _distances(each: Endpoint, k: int, rule: Reversal) -> dict[str, float]:
+    """By how much a shock qualifies by each threshold; negative where it does not."""
+    return {
+        "by_s": -rule.drop_k - float(each.drops.drop_s[k]),
+        "by_drop": -rule.drop_min - float(each.drops.drop[k]),
+        "by_share": float(each.drops.share_negative[k]) - rule.share_negative,
+    }
+
+
+def told(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> dict[str, Any]:
+    """Return what page 1 says of the endpoints: drops that had bounced by the next close, and the case by day 0."""
+    if len(found) < 2:
+        return {}
+    first, second = found
+    bounced = second.drops.qualifies & ~first.drops.qualifies & (second.next_day > 0)
+    facts = {"n_day0": int(second.drops.qualifies.sum()), "n_bounced": int(bounced.sum())}
+    sentence = Reason("endpoints.bounced", bounced=facts["n_bounced"], n=facts["n_day0"])
+    case = _of_case(second, shocks, config)
+    return {**facts, "case": case, "sentence": Reason.join([sentence, case], " ")}
+
+
+def _of_case(each: Endpoint, shocks: Shocks, config: StudyConfig) -> Reason:
+    """Say what endpoint B makes of the case study: its drop, its distance, what followed, its rank and no more."""
+    k = shocks.case
+    if k is None or not np.isfinite(each.drops.drop[k]):
+        return Reason()
+    facts: Mapping[str, Any] = {
+        "shock": str(shocks.drops.shock_id[k]),
+        "drop": each.drops.drop[k],
+        "s": each.drops.drop_s[k],
+        "by": abs(_distances(each, k, config.reversal)["by_s"]),
+        "next": each.next_day[k],
+        "post": each.drops.post[k],
+        "first": each.post[0],
+        "last": each.post[1],
+    }
+    only = np.arange(len(shocks.label)) == k
+    if not each.drops.qualifies[k] or not each.comparison.comparable(len(only))[k]:
+        return Reason("endpoints.no_drop", **facts)
+    alone = each.comparison.excess(only)
+    return Reason("endpoints.case", rank=alone.rank, among=alone.among, p=alone.p_value, excess=alone.effect, **facts)

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from eventstudy.config import Model, StudyConfig
 from eventstudy.core.abnormal import ShockPortfolios, Window, abnormal_returns, shock_portfolios
-from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
+from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.estimation import cut_and_fit
 from eventstudy.core.models import ExpectedReturns
 from eventstudy.core.returns import FactorColumns, MarketPanel, ReturnsPanel
 from eventstudy.core.windows import EventPanel, Request
-from eventstudy.reversal.locks import LOCKED, LONGEST_LOCK, after_locks
+from eventstudy.reversal.drops import LOCKED, LONGEST_LOCK, after_locks
 
 #: Securities that are summed at once: their arrays stay in the processor's cache.
 BLOCK = 16
@@ -136,65 +136,6 @@ class History:
         count = running[stop, column] - running[first, column]
         enough: list[bool] = (count >= windows.minimum).tolist()
         return enough
-
-
-@dataclass(frozen=True, slots=True)
-class MatchedSets:
-    """Portfolios of shocks and of their placebos, formed by one estimator.
-
-    ``event`` (K,) and the arrays in ``placebos`` are rows of ``portfolios``; a shock that could not be
-    formed has row -1 and no placebos.
-    """
-
-    portfolios: ShockPortfolios
-    event: Places
-    placebos: tuple[Places, ...]
-
-    def car(self, window: Window) -> tuple[Floats, list[Floats]]:
-        """CARs of the shocks (K,) and of each one's placebos."""
-        return self.split(self.portfolios.car(window))
-
-    def bhar(self, window: Window) -> tuple[Floats, list[Floats]]:
-        """Buy-and-hold abnormal returns of the same."""
-        portfolios = self.portfolios
-        weight = portfolios.peer_weights(window)
-        value = np.nan_to_num(portfolios.abnormal.bhar(window)[portfolios.members])
-        total = portfolios.total(weight * value)
-        return self.split(np.where(portfolios.total(weight) > 0, total, np.nan))
-
-    def split(self, values: Floats) -> tuple[Floats, list[Floats]]:
-        """Values of the portfolios as those of the shocks and of each one's placebos; NaN ones go."""
-        events = np.where(self.event >= 0, values[self.event], np.nan)
-        return events, [values[rows][np.isfinite(values[rows])] for rows in self.placebos]
-
-
-def matched_sets(
-    history: History,
-    own: Mapping[str, Sequence[Request]],
-    shocks: Sequence[str] | Texts,
-    tickers: Sequence[tuple[str, ...]],
-    days: Sequence[Counts],
-    *,
-    alpha: str | None = None,
-) -> MatchedSets:
-    """Form the portfolios of shocks and placebos anew, under whatever settings ``history`` has.
-
-    ``own`` holds the shocks' firm-events; ``days`` the placebo dates of each shock.
-    """
-    wanted = [PeerDay(f"{shock}@{day}", tickers[k], int(day)) for k, shock in enumerate(shocks) for day in days[k]]
-    requests = {mic: list(rows) for mic, rows in own.items()}
-    for mic, rows in history.requests(wanted).items():
-        requests.setdefault(mic, []).extend(rows)
-    portfolios = history.portfolios(history.fits(requests), alpha=alpha)
-    at = {str(name): row for row, name in enumerate(portfolios.shock_id)}
-    return MatchedSets(
-        portfolios,
-        np.array([at.get(shock, -1) for shock in shocks], dtype=np.intp),
-        tuple(
-            np.array([at[name] for day in days[k] if (name := f"{shock}@{day}") in at], dtype=np.intp)
-            for k, shock in enumerate(shocks)
-        ),
-    )
 
 
 def as_kind(panel: ReturnsPanel, kind: str, model: Model) -> ReturnsPanel:

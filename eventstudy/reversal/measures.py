@@ -1,4 +1,4 @@
-"""Measures of reversal: how much of a drop was recovered, and how fast."""
+"""Measures of reversal: how much of a drop was recovered, and how fast; each a row of the table of measures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from eventstudy.core.checks.multiplicity import holm
 from eventstudy.core.statistics.dates import sign_flip_floor, sign_flip_p, sign_vectors, student, t_interval
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.errors import Reason
-from eventstudy.optional import Parts
-from eventstudy.reversal.controls import Placebo
-from eventstudy.reversal.measure import NAN, NO_NOTE, Measure, mean_measure
+from eventstudy.reversal.matching import Placebo
 from eventstudy.reversal.permutation import (
     date_means,
     date_names,
@@ -27,10 +25,34 @@ from eventstudy.reversal.permutation import (
     leave_one_out,
     matched_permutation,
 )
-from eventstudy.reversal.robustness import robustness
-from eventstudy.reversal.study_shocks import Shocks, sign_flips
-from eventstudy.reversal.synthetic import Gaps, synthetic_gaps
-from eventstudy.reversal.verdict import EFFECTS, Verdict
+from eventstudy.reversal.question import Shocks, sign_flips
+from eventstudy.reversal.verdict import EFFECTS
+
+NAN = float("nan")
+NO_NOTE = Reason()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One number on one kind of drops; NaN where it is not defined, ``note`` says why."""
+
+    measure: str
+    group: str
+    estimate: float = NAN
+    lower: float = NAN
+    upper: float = NAN
+    p_value: float = NAN
+    n_dates: int = 0
+    note: Reason = NO_NOTE
+
+
+def mean_measure(name: str, group: str, values: Floats, *, note: Reason | None = None) -> Measure:
+    """Mean over dates with its 95 % t interval and two-sided p."""
+    k = len(values)
+    low, high = t_interval(values)
+    mean, p = float(values.mean()) if k else NAN, two_sided(student(values), "t", k - 1.0) if k > 1 else NAN
+    note = note or Reason("note.one_date" if k == 1 else "")
+    return Measure(measure=name, group=group, estimate=mean, lower=low, upper=high, p_value=p, n_dates=k, note=note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,49 +220,11 @@ def _fit_error(regressor: Floats, values: Floats) -> float:
     return float(((values - values.mean() - slope * x) ** 2).sum())
 
 
-def measures(
-    shocks: Shocks, placebos: Sequence[Placebo], config: StudyConfig, parts: Parts | None = None
-) -> list[Measure]:
-    """Return all measures of every kind of drop that has a verdict.
-
-    The measures of a kind that cannot be had are one row with the reason, and ``parts`` keeps it.
-    """
-    kept = Parts() if parts is None else parts
-    rows: list[Measure] = []
-    gaps = kept.optional("synthetic", lambda: synthetic_gaps(shocks), lambda why: why)
-    for group, mask in shocks.members.items():
-        make = functools.partial(_all_of_group, shocks, placebos, group, mask, gaps, config)
-        rows += kept.optional("measures", make, functools.partial(_no_measures, group), of=group)
-    return rows
-
-
-def _no_measures(group: str, why: Reason) -> list[Measure]:
-    return [Measure(measure="excess_post", group=group, note=why)]
-
-
-def _all_of_group(
-    shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools, gaps: Gaps | Reason, config: StudyConfig
-) -> list[Measure]:
-    x, counted = shocks.by_date(shocks.excess, mask), shocks.counted[group]
-    return [
-        mean_measure("car_drop", group, shocks.by_date(shocks.drops.drop, counted)),
-        mean_measure("car_post", group, shocks.by_date(shocks.drops.post, counted)),
-        *_of_verdict(shocks.verdicts[group], group),
-        *robustness(shocks, group, gaps, config),
-        *_of_sets(group, x, config),
-        *_variants(shocks, group, mask),
-        *_windows(shocks, group, mask, config),
-        *_tiers(shocks, placebos, group, mask),
-        *_without_drops(shocks, placebos, group, mask),
-        *_ratios(shocks, group, mask),
-        share(group, x),
-        *_recovery(shocks, group, mask, config.windows),
-        *_leave_one_out(shocks, group, mask),
-    ]
-
-
-def _of_verdict(answer: Verdict, group: str) -> Iterator[Measure]:
-    """Yield the answer of page 1: effect, equivalence, power."""
+def answer_measures(shocks: Shocks, group: str) -> Iterator[Measure]:
+    """Yield the drop, what followed it, and the answer of page 1: effect, equivalence, power."""
+    counted, answer = shocks.counted[group], shocks.verdicts[group]
+    yield mean_measure("car_drop", group, shocks.by_date(shocks.drops.drop, counted))
+    yield mean_measure("car_post", group, shocks.by_date(shocks.drops.post, counted))
     ranked, k = answer.estimator == "rank", answer.n_dates
     row = functools.partial(Measure, group=group, n_dates=k)
     effect, (low, high), margin = answer.effect, answer.interval, answer.margin
@@ -259,7 +243,22 @@ def _of_verdict(answer: Verdict, group: str) -> Iterator[Measure]:
         yield row(measure=f"dates_needed_{target:.0%}", estimate=needed, note=Reason("note.power"))
 
 
-def _of_sets(group: str, x: Floats, config: StudyConfig) -> Iterator[Measure]:
+def set_measures(shocks: Shocks, placebos: Sequence[Placebo], group: str, config: StudyConfig) -> Iterator[Measure]:
+    """Yield what rests on matched sets: the excess by windows, tiers and ways to count, and recovery in time."""
+    mask = shocks.members[group]
+    x = shocks.by_date(shocks.excess, mask)
+    yield from _tests(group, x, config)
+    yield from _variants(shocks, group, mask)
+    yield from _windows(shocks, group, mask, config)
+    yield from _tiers(shocks, placebos, group, mask)
+    yield from _without_drops(shocks, placebos, group, mask)
+    yield from _ratios(shocks, group, mask)
+    yield share(group, x)
+    yield from _recovery(shocks, group, mask, config.windows)
+    yield from _leave_one_out(shocks, group, mask)
+
+
+def _tests(group: str, x: Floats, config: StudyConfig) -> Iterator[Measure]:
     """Yield tests over the dates of the excess over matched placebos."""
     k, draws = len(x), config.tests.draws
     yield mean_measure("excess_post_date_t", group, x, note=Reason("note.date_t"))

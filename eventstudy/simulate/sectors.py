@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 from eventstudy.config import Reversal, Windows
 from eventstudy.core.abnormal import Window
 from eventstudy.reversal.estimator import Falls, is_control
-from eventstudy.reversal.power import Past
+from eventstudy.reversal.verdict import Past
 
 #: Sessions of a simulated sector, and those before them that no one sees.
 SESSIONS, BURN_IN = 2_100, 300

@@ -16,9 +16,20 @@ from eventstudy.events import Events
 from eventstudy.prices import PriceTable
 from eventstudy.reversal.estimator import ruled_out
 from eventstudy.reversal.history import History, day_codes, rolling_fit
-from eventstudy.reversal.power import EFFECTS, Past, asked_of, draw_events, judged, past_of
-from eventstudy.reversal.study_shocks import study_shocks
-from eventstudy.reversal.verdict import DRIFT, EQUIVALENT, INCONCLUSIVE, LEVEL, REVERSAL
+from eventstudy.reversal.question import study_shocks
+from eventstudy.reversal.verdict import (
+    DRIFT,
+    EFFECTS,
+    EQUIVALENT,
+    INCONCLUSIVE,
+    LEVEL,
+    REVERSAL,
+    Past,
+    asked_of,
+    draw_events,
+    judged,
+    past_of,
+)
 from eventstudy.simulate.batches import run_batches
 from eventstudy.simulate.sectors import pasts, reordered, sector_returns, together
 
@@ -46,7 +57,7 @@ class VerdictPlan:
 
     draws: int = 400
     dates: tuple[int, ...] = (1, 2, 3, 6, 10, 20)
-    effects: tuple[float, ...] = EFFECTS
+    effects: tuple[float, ...] = tuple(EFFECTS.values())
     seed: int = 20260624
     designs: tuple[str, ...] = DESIGNS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -227,6 +228,33 @@ def test_help_lists_every_command_under_a_kind_of_work(capsys: pytest.CaptureFix
     sections = [line.rstrip(":") for line in said.splitlines() if re.fullmatch(r"[A-Z][a-z ]+:", line)]
     assert sections == ["Options", *SECTIONS]
     assert sorted(re.findall(r"^  ([a-z][a-z-]*)  ", said, re.MULTILINE)) == cli.list_commands(click.Context(cli))
+
+
+def asked_of_the_module(*arguments: str, columns: str) -> str:
+    environment = {**os.environ, "COLUMNS": columns}
+    command = [sys.executable, "-m", "eventstudy", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("columns", ["80", "200", "60", "no number"])
+@pytest.mark.parametrize("asked", ["--help", "-h", "--version"])
+def test_the_kept_help_is_what_click_prints(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, asked: str, columns: str
+) -> None:
+    # `just help` writes eventstudy/help.txt again.
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main([asked]) == 0
+    assert asked_of_the_module(asked, columns=columns) == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("asked", ["--help", "--version"])
+def test_help_and_version_load_nothing_but_the_package(asked: str) -> None:
+    environment = {**os.environ, "COLUMNS": "80"}
+    command = [sys.executable, "-X", "importtime", "-m", "eventstudy", asked]
+    loaded = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
+    names = {line.rpartition("|")[2].strip() for line in loaded.splitlines()}
+    assert {name for name in names if name.startswith("eventstudy")} == {"eventstudy"}
+    assert not names & {"click", "typing", "re", "pathlib"}
 
 
 @pytest.mark.parametrize("kind", ["volume", "volatility"])

@@ -32,7 +32,7 @@ from eventstudy.report.pack_shocks import read_shocks
 from eventstudy.report.sections.pool import pool_bundle
 from eventstudy.results.columns import TABLES
 from eventstudy.results.result import StudyResult
-from eventstudy.reversal.comparison import Comparison
+from eventstudy.reversal.controls import Comparison
 from eventstudy.reversal.estimator import Falls, estimate
 
 SETTINGS = {

@@ -1,227 +1,215 @@
-"""Placebo drops: the look at all days, the matching, what is refused, and the lists."""
+"""The falls of a study against loops over its own returns, and the verdict that rests on them."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from reversal_studies import ENDS, drop_days, made_drops, misread, portfolio_on, study
-from studies import event_row, write_prices
+from reversal_studies import drop_days, many, misread, study
+from studies import event_row
 
 from eventstudy.messages import text
-from eventstudy.reversal.controls import balance, distances, far_from, match, placebo_rows, screen, sessions_apart
-from eventstudy.reversal.drops import VARIABLES, PeerDrops, peer_drops
-from eventstudy.reversal.history import History, PeerDay
-from eventstudy.reversal.permutation import matched_permutation
+from eventstudy.reversal import Shocks, findings, reversal_summary, tables
+from eventstudy.reversal.controls import Comparison
+from eventstudy.reversal.estimator import APART, CONTROL_DROP, CONTROL_S, estimate
+
+PEERS = ("AAA", "BBB", "CCC")
 
 
-def test_sessions_are_counted_on_the_exchange_where_they_are_fewest() -> None:
-    weekdays, sparse = np.arange(100), np.arange(0, 100, 3)
-    days = np.array([30, 60, 90])
-    assert sessions_apart(days, 60, (weekdays,)).tolist() == [30, 0, 30]
-    assert sessions_apart(days, 60, (weekdays, sparse)).tolist() == [10, 0, 10]
-    assert far_from(days, [60], (weekdays,), 21).tolist() == [True, False, True]
-    assert far_from(days, [60], (weekdays, sparse), 21).tolist() == [False, False, False]
+def slow_fall(shocks: Shocks, session: int, tickers: tuple[str, ...]) -> dict[str, float]:
+    """What a day's portfolio did, by least squares on its own series: the peers share one index and all days."""
+    market = shocks.history.panel.markets["XNYS"]
+    columns = [market.tickers.index(name) for name in tickers]
+    own, index = market.returns[:, columns].mean(axis=1), market.market_return
+    usable = ~shocks.history.excluded["XNYS"][:, columns[0]]
+    days = [t for t in range(max(session - 250, 1), session - 10) if usable[t]]
+    design = np.column_stack([np.ones(len(days)), index[days]])
+    alpha, beta = np.linalg.lstsq(design, own[days], rcond=None)[0]
+    errors = own[days] - design @ (alpha, beta)
+    sigma = np.sqrt(errors @ errors / (len(days) - 2))
+    lately = [own[t] - alpha - beta * index[t] for t in range(session - 10, session + 2)]
+    drop = sum(lately[-2:])
+    # The prediction error of the sum: its own noise, and that of the two coefficients.
+    x = np.array([2.0, index[session : session + 2].sum()])
+    error = sigma * np.sqrt(2 + x @ np.linalg.inv(design.T @ design) @ x)
+    squares = [*(errors**2), *(value**2 for value in lately)]
+    weights = [0.94 ** (len(squares) - 1 - i) for i in range(len(squares))]
+    # Zero intercept after the drop: what the estimation window drifted is no forecast.
+    post = sum(own[t] - beta * index[t] for t in range(session + 2, session + 21))
+    return {
+        "drop": drop,
+        "drop_s": drop / error,
+        "sigma": float(sigma),
+        "recent": float(np.sqrt(np.average(squares, weights=weights))),
+        # Days that no estimation may use, those of other events, are left out of the run-up too.
+        "run_up": sum(own[t] for t in range(session - 60, session) if usable[t] or t >= session - 10),
+        "post": float(post),
+    }
 
 
-def pool(s: list[float], days: list[int], **columns: list[float]) -> PeerDrops:
-    values = np.zeros((len(s), len(VARIABLES)))
-    values[:, 0] = s
-    for name, column in columns.items():
-        values[:, VARIABLES.index(name)] = column
-    n = len(s)
-    return made_drops(np.array(days), values, np.zeros(n), np.zeros(n))
+def session_of(shocks: Shocks, day: int) -> int:
+    days = shocks.history.panel.markets["XNYS"].sessions.astype("datetime64[D]").astype(int)
+    return int(np.flatnonzero(days == day)[0])
 
 
-GRIDS = (np.arange(5000),)
+def numbers(found: Comparison, row: int) -> dict[str, float]:
+    falls = found.falls
+    own = {name: float(getattr(falls, name)[row]) for name in ("drop_s", "sigma", "recent", "run_up", "post")}
+    return {**own, "drop": float(found.drop[row])}
 
 
-def test_nearest_within_the_calipers_and_apart() -> None:
-    candidates = pool([-2.1, -2.2, -2.4, -3.5, -2.3, -2.15, -2.45], [100, 110, 200, 300, 400, 500, 600])
-    found = match(np.array([[-2.0, 0, 0, 0, 0]]), [candidates], [GRIDS], many=False)[0]
-    assert candidates.day[found.rows].tolist() == [100, 500, 400, 200, 600]
-    np.testing.assert_allclose(found.distance, [0.2, 0.3, 0.6, 0.8, 0.9])
-    assert not found.widened
+def test_events_and_controls_are_what_loops_over_the_returns_give(tmp_path: Path) -> None:
+    _, shocks = study(tmp_path, [misread(f"E{i}", day) for i, day in enumerate(drop_days(3))])
+    found = shocks.comparison
+    assert found.shock[:4].tolist() == [0, 1, 2, -1]
+    assert found.falls.event.sum() == 3
+    rows = [0, 1, 2, *np.random.default_rng(5).choice(np.flatnonzero(found.shock < 0), 12, replace=False)]
+    for row in rows:
+        slow = slow_fall(shocks, session_of(shocks, int(found.day[row])), PEERS)
+        assert numbers(found, int(row)) == pytest.approx(slow, rel=1e-7), row
 
 
-def test_calipers_widen_once_and_then_there_is_no_benchmark() -> None:
-    candidates = pool([-2.1, -2.6, -2.7, -2.8, -2.9, -3.2], [100, 200, 300, 400, 500, 600])
-    found = match(np.array([[-2.0, 0, 0, 0, 0]]), [candidates], [GRIDS], many=False)[0]
-    assert found.widened
-    assert candidates.day[found.rows].tolist() == [100, 200, 300, 400, 500]
-    few = match(np.array([[-4.6, 0, 0, 0, 0]]), [candidates], [GRIDS], many=False)[0]
-    assert len(few.rows) == 0
+def test_every_day_that_fell_far_enough_from_the_events_is_a_control(tmp_path: Path) -> None:
+    _, shocks = study(tmp_path, [misread(f"E{i}", day) for i, day in enumerate(drop_days(3))])
+    found, control = shocks.comparison, shocks.comparison.shock < 0
+    events = [session_of(shocks, int(day)) for day in found.day[~control]]
+    sessions = {session_of(shocks, int(day)) for day in found.day[control]}
+    wanted = set()
+    for session in range(300, 1_200):
+        # A fall before an event stays, though the event lies in its post window; the day before is the same fall.
+        if any(-1 <= session - event < APART for event in events):
+            continue
+        slow = slow_fall(shocks, session, PEERS)
+        if slow["drop_s"] <= CONTROL_S and slow["drop"] <= CONTROL_DROP:
+            wanted.add(session)
+    assert len(wanted) > 20
+    assert {session for session in sessions if 300 <= session < 1_200} == wanted
 
 
-def test_no_date_serves_two_shocks_and_they_take_turns() -> None:
-    s = np.linspace(-2.0, -2.3, 30).tolist()
-    days = (100 + 21 * np.arange(30)).tolist()
-    found = match(np.array([[-2.1, 0, 0, 0, 0]] * 3), [pool(s, days)] * 3, [GRIDS] * 3, many=True)
-    taken = [row for each in found for row in each.rows.tolist()]
-    assert [len(each.rows) for each in found] == [10, 10, 10]
-    assert len(set(taken)) == 30
-    alone = match(np.array([[-2.1, 0, 0, 0, 0]]), [pool(s, days)], [GRIDS], many=False)[0]
-    assert len(alone.rows) == 30
-
-
-def test_distances_are_in_calipers() -> None:
-    scale = np.array([0.5, 1.0, 1.0, 1.0, 3.0])
-    values = np.array([[-2.3, 0.5, 0, 0, 1.5], [-2.6, 0, 0, 0, 0]])
-    found = distances(np.array([-2.0, 0, 0, 0, 0]), values, scale)
-    assert found[0] == pytest.approx(np.sqrt(0.6**2 + 0.5**2 + 0.5**2))
-    assert np.isinf(found[1])
-    assert distances(np.array([-2.0, 0, 0, 0, 0]), values, scale, wide=2.0)[1] == pytest.approx(1.2)
-
-
-def test_balance_by_hand() -> None:
-    targets = np.array([[-2.0, 0, 0, 0, 10.0], [-3.0, 0, 0, 0, 12.0]])
-    sets = [np.array([[-2.0, 0, 0, 0, 9.0], [-2.4, 0, 0, 0, 11.0]]), np.array([[-3.2, 0, 0, 0, 12.0]])]
-    row = balance(targets, sets)[0]
-    assert row["mean_events"] == pytest.approx(-2.5)
-    assert row["mean_placebos"] == pytest.approx((-2.2 - 3.2) / 2)
-    pooled = np.sqrt((np.var([-2.0, -3.0], ddof=1) + np.var([-2.0, -2.4, -3.2], ddof=1)) / 2)
-    assert row["smd"] == pytest.approx(0.2 / pooled)
-
-
-def test_placebos_are_estimated_as_the_events_are(tmp_path: Path) -> None:
-    computed, shocks = study(tmp_path, [misread("E1", "2021-06-09")])
-    history = shocks.history
-    tickers = ("AAA", "BBB", "CCC")
-    days = history.days(tickers)
-    at = days[(days > days[600]) & (days < days[-40])][::37]
-    found = portfolio_on(history, tickers, at)
-    (screened,) = screen(history, tickers, [history.config.windows])
-    rows = np.searchsorted(days, found.day)
-    np.testing.assert_allclose(found.drop, screened.drop()[rows], atol=1e-12)
-    day0 = int(np.datetime64("2021-06-09").astype("datetime64[D]").astype(int))
-    alone = history.portfolios(history.fits(history.requests([PeerDay("X", tickers, day0)])))
-    judged = shocks.portfolios
-    for window in ((0, 1), (2, 20)):
-        np.testing.assert_allclose(alone.car(window), judged.car(window))
-        np.testing.assert_allclose(alone.standardised(window), judged.standardised(window))
-    np.testing.assert_allclose(peer_drops(alone, history.config).traits, shocks.traits)
-    assert computed.abnormal.panel.ticker.tolist() == list(tickers)
-
-
-def test_traits_by_hand(tmp_path: Path) -> None:
-    computed, shocks = study(tmp_path, [misread("E1", "2021-06-09")])
-    market = computed.returns.markets["XNYS"]
-    day0 = market.position(np.datetime64("2021-06-09").astype(object))
-    portfolio = market.returns.mean(axis=1)
-    estimation = slice(day0 - 250, day0 - 10)
-    x = np.column_stack([np.ones(240), market.market_return[estimation]])
-    coefficients = np.linalg.lstsq(x, portfolio[estimation], rcond=None)[0]
-    before = slice(day0 - 250, day0)
-    x = np.column_stack([np.ones(250), market.market_return[before]])
-    error = portfolio[before] - x @ coefficients
-    s, vol_ratio, run_up, market_move, year = shocks.traits[0]
-    assert vol_ratio == pytest.approx(np.log(error[-20:].std(ddof=1) / error[:240].std(ddof=1)))
-    assert run_up == pytest.approx(portfolio[day0 - 60 : day0].sum())
-    assert market_move == pytest.approx(market.market_return[day0 : day0 + 2].sum())
-    assert year == pytest.approx(2021.44 - 1970, abs=0.01)
-    assert s == pytest.approx(shocks.drops.drop_s[0])
-
-
-def test_matched_dates_keep_away_from_events_and_from_each_other(tmp_path: Path) -> None:
+def test_peer_sets_that_events_name_are_strata_and_one_family_where_they_share_peers(tmp_path: Path) -> None:
     days = drop_days(3)
-    _, shocks = study(tmp_path, [misread(f"E{i}", day) for i, day in enumerate(days)])
-    assert shocks.drops.qualifies.all()
-    grid = shocks.history.days(("AAA",))
-    events = [int(np.datetime64(day, "D").astype(int)) for day in days]
-    everything = [*events, *(int(d) for k in range(3) for d in shocks.benchmarks.days(k))]
-    places = np.sort(np.searchsorted(grid, everything))
-    assert len(everything) >= 3 + 15
-    assert np.diff(places).min() >= 21
-    for k in range(3):
-        near = shocks.benchmarks.placebo_traits(k)
-        edge = 1.0 if shocks.benchmarks.matched[k].widened else 0.5
-        assert np.abs(near[:, 0] - shocks.traits[k, 0]).max() <= edge
+    rows = [misread("E0", days[0]), misread("E1", days[1], tickers="AAA;BBB"), misread("E2", days[2], tickers="CCC")]
+    _, shocks = study(tmp_path, rows, "reversal.share_negative=0", "reversal.drop_k=0.1", "reversal.drop_min=0.0001")
+    falls = shocks.comparison.falls
+    assert set(falls.stratum.tolist()) == {"AAA, BBB, CCC", "AAA, BBB", "CCC"}
+    assert len(set(falls.family.tolist())) == 1
+    # A stratum's falls are its own peers'.
+    row = int(np.flatnonzero((shocks.comparison.shock < 0) & (falls.stratum == "CCC"))[3])
+    slow = slow_fall(shocks, session_of(shocks, int(shocks.comparison.day[row])), ("CCC",))
+    assert numbers(shocks.comparison, row) == pytest.approx(slow, rel=1e-7)
 
 
-def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -> None:
-    days = drop_days(2)
-    rows = [misread("E0", days[0]), event_row("E1", days[1], label="genuine", label_asof=days[1])]
-    _, shocks = study(tmp_path, rows, "reversal.estimator=matched")
-    day = int(shocks.benchmarks.days(0)[0])
-    listed = placebo_rows(
-        shocks.benchmarks, shocks.drops.shock_id, shocks.ends[0].drops, shocks.label == "genuine", np.array([day + 1])
+def test_controls_keep_away_from_events_of_their_own_peers_alone(tmp_path: Path) -> None:
+    days = drop_days(3)
+    easy = ("reversal.share_negative=0", "reversal.drop_k=0.1", "reversal.drop_min=0.0001")
+    lone = [misread("E0", days[0], tickers="AAA"), misread("E1", days[2], tickers="CCC")]
+    _, shocks = study(tmp_path, lone, *easy)
+    falls, of = shocks.comparison.falls, event_days_of(shocks)
+    assert set(falls.stratum.tolist()) == {"AAA", "CCC"}
+    for own, other in (("AAA", "CCC"), ("CCC", "AAA")):
+        gap = falls.session[~falls.event & (falls.stratum == own)] - of[own]
+        assert not ((gap >= -1) & (gap < APART)).any()
+        # The other company's event takes none of these falls away.
+        near = falls.session[~falls.event & (falls.stratum == own)] - of[other]
+        assert ((near >= -1) & (near < APART)).any()
+    # One event of both: each keeps away from both days.
+    _, joined = study(tmp_path, [*lone, misread("E2", days[1], tickers="AAA;CCC")], *easy)
+    falls, of = joined.comparison.falls, event_days_of(joined)
+    gap = falls.session[~falls.event][:, None] - np.array(list(of.values()))
+    assert not ((gap >= -1) & (gap < APART)).any()
+
+
+def event_days_of(shocks: Shocks) -> dict[str, int]:
+    """Session of each stratum's event."""
+    falls = shocks.comparison.falls
+    return {str(falls.stratum[row]): int(falls.session[row]) for row in np.flatnonzero(falls.event)}
+
+
+def test_the_verdict_is_the_regression_on_page_1_in_the_table_and_the_summary(tmp_path: Path) -> None:
+    computed, shocks, events = many(tmp_path)
+    config = shocks.history.config
+    found = findings(shocks, events, computed.alignments, config)
+    rows, facts = tables(found, config), reversal_summary(found, config)["verdict"]
+    answer = estimate(shocks.comparison.of(shocks.counted[shocks.question]), draws=config.tests.draws)
+    assert (facts["estimator"], facts["p_name"]) == ("regression", "regression_t")
+    assert (facts["effect"], facts["se"], facts["df"], facts["p_value"]) == (
+        answer.effect,
+        answer.se,
+        answer.df,
+        answer.p_value,
     )
-    tier = {name: [r for r in listed if r.shock_id == "E0" and r.tier == name] for name in ("P0", "P1", "P3")}
-    over = shocks.drops.post[0] - np.mean([r.car_post for r in tier["P1"]])
-    assert over == pytest.approx(shocks.excess[0])
-    assert {r.day for r in tier["P1"]} - {r.day for r in tier["P3"]} == {day}
-    assert len(tier["P0"]) > 45
-    assert np.mean([r.car_drop for r in tier["P0"]]) == pytest.approx(0.0, abs=0.005)
-    test = matched_permutation(shocks.drops.post[:1], [np.array([r.car_post for r in tier["P1"]])], draws=99, seed=1)
-    assert shocks.verdict.p_value == pytest.approx(test.two_sided)
+    assert facts["ci"] == [answer.lower, answer.upper]
+    assert facts["equivalence_p"] == answer.equivalence_p(facts["margin"])
+    assert (facts["n_controls"], facts["n_clusters"]) == (answer.n_controls, answer.n_clusters)
+    assert facts["n_dates"] == int(shocks.counted[shocks.question].sum()) == answer.n_events
+    assert facts["attainable"] > facts["n_dates"]
+    assert (facts["shrunk"], facts["p_costs"]) == answer.shrunken(0.008)
+    assert facts["prior_sd"] == answer.prior_sd
+    measured = {(row["measure"], row["group"]): row for row in rows["reversal_measures"]}
+    for name in ("excess_post", "excess_regression"):
+        row = measured[name, "label=misreading"]
+        assert (row["estimate"], row["lower"], row["upper"], row["p_value"], row["n_dates"]) == (
+            *(answer.effect, answer.lower, answer.upper, answer.p_value),
+            facts["n_dates"],
+        )
+    assert f"{facts['n_controls']} control drops" in text(facts["sentence"])
+    listed = rows["falls"]
+    assert sum(row["event"] != "" for row in listed) == int((shocks.comparison.shock >= 0).sum())
+    assert {row["label"] for row in listed} == {"", "misreading", "genuine"}
+    # Falls of the table give the verdict again.
+    post = np.array([row["post"] for row in listed])
+    np.testing.assert_array_equal(post, shocks.comparison.falls.post)
 
 
-def test_a_huge_drop_has_no_valid_benchmark(tmp_path: Path) -> None:
-    write_prices(tmp_path / "prices", start="2013-01-02", end="2022-12-30")
-    for ticker in ("AAA", "BBB", "CCC"):
-        path = tmp_path / "prices" / f"{ticker}.csv"
-        lines = path.read_text().splitlines()
-        at = next(i for i, line in enumerate(lines) if line.startswith("2021-06-09"))
-        for i in range(at, len(lines)):
-            day, close, adjusted, volume = lines[i].split(",")
-            lines[i] = f"{day},{float(close) * 0.6!r},{float(adjusted) * 0.6!r},{volume}"
-        path.write_text("\n".join([*lines, ""]))
-    settings = ("prices.accept_suspect=true", "reversal.estimator=matched")
-    _, shocks = study(tmp_path, [misread("E1", "2021-06-09")], *settings)
-    assert shocks.drops.qualifies.tolist() == [True]
-    assert [text(why) for why in shocks.benchmarks.reasons] == ["no valid benchmark: 0 control drops, fewer than 5"]
-    assert np.isnan(shocks.excess[0])
-    assert text(shocks.verdict.sentence).startswith("Inconclusive: no valid benchmark")
+def test_drops_without_a_set_of_their_own_count_in_the_regression_alone(tmp_path: Path) -> None:
+    days = drop_days(6)
+    rows = [misread(f"E{i}", day) for i, day in enumerate(days)]
+    _, shocks = study(tmp_path, [*rows, event_row("X", "2019-01-09", label="macro")])
+    _, matched = study(tmp_path, rows, "reversal.estimator=matched")
+    counted, with_sets = shocks.counted[shocks.question], shocks.members[shocks.question]
+    assert counted.sum() == shocks.verdict.n_dates >= with_sets.sum()
+    assert matched.verdict.estimator == "matched"
+    assert matched.verdict.n_dates == matched.asked.sum() == matched.counted[matched.question].sum()
+    # A placebo set is used by one event; a control by all of them.
+    assert shocks.verdict.n_controls > 100
 
 
-def test_eight_years_of_twenty_peers_take_less_than_three_seconds() -> None:
-    rng = np.random.default_rng(8)
-    from eventstudy.config import Market, Peer, StudyConfig
-    from eventstudy.core.returns import MarketPanel, ReturnsPanel
-
-    length, tickers = 2016, tuple(f"T{i:02d}" for i in range(20))
-    market = rng.normal(0, 0.01, length)
-    common = rng.standard_t(5, length) * 0.012
-    returns = market[:, None] + common[:, None] + rng.standard_t(5, (length, 20)) * 0.02
-    sessions = np.datetime64("2015-01-01") + np.arange(length)
-    panel = MarketPanel(
-        mic="XNYS",
-        benchmark="IDX",
-        sessions=sessions,
-        tickers=tickers,
-        returns=returns,
-        market_return=market,
-        flags=np.zeros(returns.shape, dtype=np.uint8),
-    )
-    config = StudyConfig(
-        markets=(Market("XNYS", "IDX", "US"),), peers=tuple(Peer(ticker=name, market="XNYS") for name in tickers)
-    )
-    nothing = {"XNYS": np.zeros(returns.shape, dtype=bool)}
-    history = History(ReturnsPanel("simple", {"XNYS": panel}), nothing, config)
-    begin = time.process_time()
-    days = history.days(tickers)
-    (screened,) = screen(history, tickers, [history.config.windows])
-    falls = screened.complete() & (screened.drop() <= -0.03) & (screened.share_negative() >= 0.6)
-    found = portfolio_on(history, tickers, days[falls])
-    drops = found.take(found.qualifies)
-    targets = np.repeat(np.median(drops.traits, axis=0)[None], 6, axis=0)
-    sets = match(targets, [drops] * len(targets), [history.grids(tickers)] * len(targets), many=True)
-    posts = [drops.post[:10] for _ in sets]
-    test = matched_permutation(np.zeros(len(posts)), posts, draws=10_000, seed=1)
-    assert time.process_time() - begin < 3.0
-    assert len(drops) > 30
-    assert not test.exact
-    assert test.draws == 10_000
+def test_one_date_is_ranked_and_never_more_than_inconclusive(tmp_path: Path) -> None:
+    _, shocks = study(tmp_path, [misread("E0", drop_days(1)[0])])
+    answer = shocks.verdict
+    assert (answer.kind, answer.estimator, answer.p_name) == ("inconclusive", "rank", "rank_among_controls")
+    assert (answer.n_dates, answer.among) == (1, answer.n_controls + 1)
+    assert answer.p_value == answer.rank / answer.among
+    assert np.isnan(answer.se)
+    assert np.isnan(answer.interval).all()
+    assert answer.mde > 2.5 * answer.se_placebos > 0
+    sentence = text(answer.sentence)
+    assert f"rank {answer.rank} of {answer.among} by size" in sentence
+    assert text(answer.ladder).startswith("Case study. One information shock.")
 
 
-def test_a_fall_that_is_no_drop_is_compared_with_falls_of_its_size(tmp_path: Path) -> None:
-    day = drop_days(1)[0]
-    _, shocks = study(tmp_path, [misread("E0", day), *ENDS], "reversal.drop_k=9.0", 'reversal.case="E0"')
-    k = list(shocks.drops.shock_id).index("E0")
-    assert not shocks.drops.qualifies[k]
-    assert shocks.asked.tolist() == [False] * len(shocks.asked)
-    chosen = shocks.benchmarks.placebo_traits(k)
-    assert len(chosen) >= 5
-    assert np.abs(chosen[:, 0] - shocks.traits[k, 0]).max() <= 1.0
+def test_controls_before_an_event_do_not_change_with_what_comes_after_it(tmp_path: Path) -> None:
+    days = sorted(drop_days(8))
+    rows = [misread(f"E{i}", day) for i, day in enumerate(days)]
+    _, shocks = study(tmp_path, rows, "reversal.controls=before")
+    found, last = shocks.comparison, len(days) - 1
+    # Its whole aftermath, to day +20, is over before day 0.
+    assert found.lead == 21
+    only = np.arange(len(days)) == last
+    falls = found.of(only)
+    assert (falls.session[~falls.event] + 20 < falls.session[falls.event][0]).all()
+    every = found.of(np.ones(len(days), dtype=bool))
+    alone = {name: (every.stratum == name).sum() for name in np.unique(every.stratum)}
+    assert len(alone) == len(days)
+    # Each control counts once, however many events it stands beside.
+    beside = every.take(~every.event)
+    assert shocks.verdict.n_controls == len(set(beside.session.tolist())) < len(beside)
+    # An early event has fewer controls than a late one.
+    assert alone[every.stratum[0]] < alone[every.stratum[last]]
+    assert shocks.verdict.n_dates == found.comparable(len(days)).sum()
+    # A control that stands beside several events is one cluster all the same.
+    assert shocks.verdict.n_clusters < shocks.verdict.n_controls / 4
+    _, usual = study(tmp_path, rows)
+    assert usual.comparison.lead == 0
+    assert usual.verdict.effect != shocks.verdict.effect

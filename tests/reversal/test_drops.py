@@ -8,7 +8,7 @@ from panels import make_panel
 
 from eventstudy.core.abnormal import abnormal_returns
 from eventstudy.core.models import fit
-from eventstudy.reversal.locks import after_locks, delays
+from eventstudy.reversal.drops import after_locks, delays
 
 TAU = np.arange(-2, 12)
 DOWN, UP = 64, 32

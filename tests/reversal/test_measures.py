@@ -13,11 +13,11 @@ from scipy import special
 
 from eventstudy.messages import text
 from eventstudy.reversal.contrasts import label_difference
+from eventstudy.reversal.findings import measures
 from eventstudy.reversal.measures import (
     gates,
     half_life,
     kaplan_meier,
-    measures,
     median_time,
     recovery_times,
     reversal_ratio,

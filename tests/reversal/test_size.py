@@ -9,10 +9,10 @@ from reversal_twins import garch_paths
 from scipy import special
 
 from eventstudy.core.statistics.dates import minimum_detectable_effect
-from eventstudy.reversal.controls import match
 from eventstudy.reversal.drops import PeerDrops
 from eventstudy.reversal.estimator import APART
 from eventstudy.reversal.history import window_sums
+from eventstudy.reversal.matching import match
 from eventstudy.reversal.permutation import excess, matched_permutation
 
 #: Events a replication, drawn at random from the drops of one series.

@@ -14,7 +14,7 @@ from eventstudy.core.estimation import Computed, compute, groups, headline_group
 from eventstudy.events import Events, read_events
 from eventstudy.prices.sources import get_prices
 from eventstudy.reversal import Shocks, study_shocks
-from eventstudy.reversal.comparison import past_drops
+from eventstudy.reversal.controls import past_drops
 from eventstudy.reversal.drops import PeerDrops
 from eventstudy.reversal.history import History
 

@@ -354,7 +354,7 @@ def margin_of(found: Reversal, names: Sequence[str]) -> float:
 
 
 def falls(book: Book) -> Columns:
-    """What each fall's portfolio did; which days are controls is held in tests/reversal/test_falls.py."""
+    """What each fall's portfolio did; which days are controls is held in tests/reversal/test_controls.py."""
     found, rows = reversal_of(book), []
     days = np.unique(np.concatenate(list(book.world.days.values())))
     for row in book.rows("falls"):
@@ -573,7 +573,7 @@ def group_measures(found: Reversal, group: str) -> dict[str, Row]:
         "excess_weighted": weighted_row(found, group),
         "calendar_time_alpha": calendar_row(found, found.counted[group]),
         "excess_matched": {**mean_row(x), "p_value": p},
-        # No donors are named; their formula has a twin in tests/reversal/test_synthetic.py.
+        # No donors are named; their formula has a twin in tests/reversal/test_robustness_synthetic.py.
         "excess_synthetic": only(NAN, 0),
         "excess_post_date_t": mean_row(x),
         "excess_post_sign_flip": only(x.mean(), k, p=_sign_flip_p(x)),

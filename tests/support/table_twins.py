@@ -3,7 +3,7 @@
 Plain arrays and least squares; nothing here asks the package for a number. A twin gets the world and the
 whole of the tables, reads from its own table only what a row is about (event, ticker, window, date …), and
 returns every numeric column of it. Which placebo dates were chosen is read from the table: how they are
-chosen is tested in tests/reversal/test_controls.py, what is said of them is computed here.
+chosen is tested in tests/reversal/test_matching.py, what is said of them is computed here.
 """
 
 from __future__ import annotations

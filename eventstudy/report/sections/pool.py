@@ -31,7 +31,7 @@ from eventstudy.report.render.csv import stamped
 from eventstudy.report.wording import number, p_text, percent, size, span, test_name, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.reversal.findings import verdict_facts
-from eventstudy.reversal.study_shocks import EXPLORATORY
+from eventstudy.reversal.question import EXPLORATORY
 
 FIGURE = "pool"
 

@@ -8,8 +8,9 @@ from scipy import optimize, stats
 from statsmodels.api import OLS
 from test_estimator import LENGTH, drops_of, falls_of, portfolio
 
+from eventstudy.reversal.controls import balance
 from eventstudy.reversal.estimator import clusters, outcome
-from eventstudy.reversal.weights import balance, entropy_weights, weighted
+from eventstudy.reversal.robustness import entropy_weights, weighted
 
 
 def test_entropy_weights_are_the_most_even_ones_with_these_means() -> None:

@@ -15,9 +15,10 @@ from eventstudy.messages import text
 from eventstudy.reversal import findings, reversal_summary
 from eventstudy.reversal.contrasts import label_difference
 from eventstudy.reversal.estimator import estimate
-from eventstudy.reversal.history import as_kind, matched_sets
-from eventstudy.reversal.measures import gates, measures
-from eventstudy.reversal.study_shocks import variants
+from eventstudy.reversal.findings import measures
+from eventstudy.reversal.history import as_kind
+from eventstudy.reversal.matching import matched_sets, variants
+from eventstudy.reversal.measures import gates
 
 
 def test_two_shocks_of_one_day_count_once_in_the_verdict(tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ from eventstudy.core.checks.multiplicity import holm
 from eventstudy.core.estimation import Computed, groups, headline_of
 from eventstudy.events import read_events
 from eventstudy.messages import text
-from eventstudy.reversal import Shocks, comparison
-from eventstudy.reversal.endpoints import Endpoint, drop_rows, endpoint_rows, endpoints, told
+from eventstudy.reversal import Shocks
+from eventstudy.reversal import controls as module
+from eventstudy.reversal.findings import drop_rows, endpoint_rows, told
 from eventstudy.reversal.history import Fits, History
+from eventstudy.reversal.question import Endpoint, endpoints
 
 
 def both(folder: Path, rows: list[str], *settings: str) -> tuple[Computed, Shocks, tuple[Endpoint, ...]]:
@@ -63,8 +65,8 @@ def test_a_firm_event_is_fitted_once_for_both_endpoints_and_the_placebos(
         fitted.update((day, name) for day, names in peers.items() for name in names)
         return fits_at(history, peers)
 
-    fits_at = comparison._fits_at
-    monkeypatch.setattr(comparison, "_fits_at", counting)
+    fits_at = module._fits_at
+    monkeypatch.setattr(module, "_fits_at", counting)
     _, shocks, (a, b) = both(tmp_path, [misread(f"E{i}", day) for i, day in enumerate(drop_days(4))])
     assert set(fitted.values()) == {1}
     controls = [each.comparison.day[each.comparison.shock < 0].tolist() for each in (a, b)]

@@ -1,4 +1,4 @@
-"""The study's shocks: their drops, labels and benchmarks, and a verdict on each kind of drop."""
+"""The question put to a study's shocks: their drops, labels and controls, a verdict on each kind, both endpoints."""
 
 from __future__ import annotations
 
@@ -10,17 +10,28 @@ from typing import Any
 import numpy as np
 
 from eventstudy.config import Reversal, StudyConfig
-from eventstudy.core.abnormal import ShockPortfolios
+from eventstudy.core.abnormal import ShockPortfolios, Window
 from eventstudy.core.arrays import Bools, Counts, Floats, Texts
 from eventstudy.core.estimation import Computed
 from eventstudy.core.statistics import Sample
 from eventstudy.core.windows import Request
 from eventstudy.errors import EstimationError, Reason
-from eventstudy.reversal.comparison import Comparison, Peers, compare, families, past_drops
-from eventstudy.reversal.controls import Benchmarks, benchmarks, placebo_days, screen
+from eventstudy.reversal.controls import (
+    UNBALANCED,
+    Balance,
+    Comparison,
+    Peers,
+    balance,
+    compare,
+    families,
+    past_drops,
+    screen,
+)
 from eventstudy.reversal.drops import Drops, PeerDrops, drops, peer_drops
-from eventstudy.reversal.history import Fits, History, MatchedSets, as_kind, day_codes, matched_sets
+from eventstudy.reversal.estimator import Excess
+from eventstudy.reversal.history import Fits, History, day_codes
 from eventstudy.reversal.labels import UNDATED, counted_markets, untimely
+from eventstudy.reversal.matching import Benchmarks, MatchedSets, benchmarks, matched_sets, placebo_days, variants
 from eventstudy.reversal.permutation import (
     date_means,
     date_sets,
@@ -29,9 +40,7 @@ from eventstudy.reversal.permutation import (
     placebo_spread,
     rank_among,
 )
-from eventstudy.reversal.power import asked_of, past_of, power
-from eventstudy.reversal.verdict import Evidence, Verdict, verdict
-from eventstudy.reversal.weights import UNBALANCED, Balance, balance
+from eventstudy.reversal.verdict import Evidence, Verdict, asked_of, kind_of, past_of, power, smallest_margin, verdict
 from eventstudy.shocks import Lead
 
 #: Drop window of endpoint B; for news of a bare date the worse of it and of the day before with it.
@@ -40,8 +49,8 @@ DAY_0, DAY_BEFORE = (0, 0), (-1, 0)
 OTHER_LABELS = ("misreading", "genuine", "contested", "denied", "silent", "no_news")
 #: Ends the name of the group that counts labels set after the drop as well.
 EXPLORATORY = ";exploratory"
-#: Ways to count the excess of a shock: returns added up, compounded, and other intercepts of the model.
-VARIANTS = ("simple", "log", "bhar", "alpha_zero", "alpha_estimated")
+#: Candidates of a kind of drops, the shocks counted, and what to call them.
+Group = tuple[Bools, Bools, Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,32 +330,6 @@ def _case(fallen: Drops, label: Texts, rule: Reversal) -> int | None:
     return int(np.flatnonzero(falls)[-1]) if falls.any() else None
 
 
-def variants(
-    history: History,
-    requests: Mapping[str, Sequence[Request]],
-    shock_id: Texts,
-    tickers: Sequence[tuple[str, ...]],
-    days: Sequence[Counts],
-    sets: MatchedSets | None,
-    config: StudyConfig,
-) -> dict[str, Floats]:
-    """Return X_k of every shock in all ways to count, (K,) each; placebo dates stay those of the benchmark."""
-    if sets is None:
-        return dict.fromkeys(VARIANTS, np.full(len(shock_id), np.nan))
-    post = config.windows.post
-
-    def formed(kind: str, alpha: str | None = None) -> MatchedSets:
-        if kind == history.panel.kind and alpha is None:
-            return sets
-        other = replace(history, panel=as_kind(history.panel, kind, config.model))
-        return matched_sets(other, requests, shock_id, tickers, days, alpha=alpha)
-
-    plain = formed("simple")
-    values = [plain.car(post), formed("log").car(post), plain.bhar(post)]
-    values += [formed(history.panel.kind, policy).car(post) for policy in ("zero", "estimated")]
-    return {name: excess(*pair) for name, pair in zip(VARIANTS, values, strict=True)}
-
-
 def variant_means(shocks: Shocks, mask: Bools) -> dict[str, float]:
     """Mean excess over the marked shocks by way to count, NaN where none has it."""
     means = {}
@@ -360,9 +343,6 @@ def sign_flips(shocks: Shocks, mask: Bools) -> list[str]:
     """Names of the ways to count under which the mean has the other sign than with simple returns."""
     means = variant_means(shocks, mask)
     return [name for name, value in means.items() if value * means["simple"] < 0]
-
-
-Group = tuple[Bools, Bools, Reason]
 
 
 def _groups(shocks: Shocks, asked: str, comparable: Bools) -> dict[str, Group]:
@@ -453,3 +433,65 @@ def without_overlaps(asked: Bools, shock_id: Texts, overlaps: Sequence[str]) -> 
         if earlier and kept[shock_id == earlier].any():
             kept[k] = False
     return kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What one endpoint makes of K shocks; arrays of shape (K,).
+
+    Attributes
+    ----------
+    name
+        ``A``, the windows of the settings, or ``B``, the drop of day 0.
+    drop, post
+        The windows.
+    drops
+        Drop and aftermath of each shock.
+    next_day
+        CAR of the day after day 0.
+    in_time, counted
+        Whether the label was known before the post window, and which shocks the answer rests on.
+    comparison, found
+        Controls, and the regression on them.
+    """
+
+    name: str
+    drop: Window
+    post: Window
+    drops: PeerDrops
+    next_day: Floats
+    in_time: Bools
+    counted: Bools
+    comparison: Comparison
+    found: Excess
+
+    @property
+    def kind(self) -> str:
+        """Kind of verdict by this endpoint alone."""
+        return kind_of(self.found, smallest_margin(self.drops.drop[self.counted]))
+
+
+def endpoints(shocks: Shocks, computed: Computed, headline: Sample) -> tuple[Endpoint, ...]:
+    """Answer the question about the label asked by both endpoints; by one where the settings' is day 0."""
+    leads, label = leads_of_shocks(shocks.drops.shock_id, computed), shocks.label
+    found = []
+    for name, end, comparison in zip("AB", shocks.ends, shocks.comparisons, strict=False):
+        config = end.history.config
+        in_time = label_reasons(leads, computed, headline, config) == ""
+        asked = end.drops.qualifies & in_time & (label == config.reversal.label)
+        comparable = comparison.comparable(len(label)) & asked
+        counted = without_overlaps(comparable, shocks.drops.shock_id, shocks.drops.overlaps)
+        found.append(
+            Endpoint(
+                name=name,
+                drop=config.windows.drop,
+                post=config.windows.post,
+                drops=end.drops,
+                next_day=end.next_day,
+                in_time=in_time,
+                counted=counted,
+                comparison=comparison,
+                found=comparison.excess(counted),
+            )
+        )
+    return tuple(found)

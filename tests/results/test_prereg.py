@@ -11,7 +11,7 @@ from studies import write_events
 
 from eventstudy.events import read_events
 from eventstudy.messages import text
-from eventstudy.reversal.prereg import as_toml, departures, question, specification_digest
+from eventstudy.results.prereg import as_toml, departures, question, specification_digest
 
 
 def test_the_locked_question_knows_what_changed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from eventstudy.core.estimation import Computed
 from eventstudy.events import Events, read_events
 from eventstudy.messages import text
 from eventstudy.reversal import Shocks
-from eventstudy.reversal.clarifications import clarifications
+from eventstudy.reversal.claims import clarifications
 
 
 def clarified(tmp_path: Path, delay: int) -> tuple[Computed, Shocks, Events]:

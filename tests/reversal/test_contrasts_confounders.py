@@ -15,7 +15,7 @@ from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import sessions
 from eventstudy.messages import text
 from eventstudy.reversal import findings, reversal_summary
-from eventstudy.reversal.confounders import confounder_runs, read_confounders, touched
+from eventstudy.reversal.contrasts import confounder_runs, read_confounders, touched
 
 
 def test_events_in_the_post_window_are_named_beside_the_verdict(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from reversal_studies import many
 
-from eventstudy.reversal.specifications import specification_curve
+from eventstudy.reversal.robustness import specification_curve
 
 
 def test_the_specification_curve_has_the_primary_measure_in_it(tmp_path: Path) -> None:

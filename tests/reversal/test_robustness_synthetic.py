@@ -18,9 +18,9 @@ from eventstudy.events import read_events
 from eventstudy.prices.sources import get_prices
 from eventstudy.reversal import Shocks, study_shocks
 from eventstudy.reversal.estimator import APART, slides
+from eventstudy.reversal.findings import measures
 from eventstudy.reversal.history import window_sums
-from eventstudy.reversal.measures import measures
-from eventstudy.reversal.synthetic import Gaps, Stratum, by_synthetic, donor_weights, gap_of, placebo_p, synthetic_gaps
+from eventstudy.reversal.robustness import Gaps, Stratum, by_synthetic, donor_weights, gap_of, placebo_p, synthetic_gaps
 
 PEERS, DONORS = ("AAA", "BBB", "CCC"), ("DDD", "EEE", "FFF")
 

@@ -10,10 +10,19 @@ import pytest
 from scipy import stats
 
 from eventstudy.config import Reversal, Windows
-from eventstudy.reversal import power as module
+from eventstudy.reversal import verdict as module
 from eventstudy.reversal.estimator import Excess, Falls, estimate
-from eventstudy.reversal.power import Past, as_list, draw_events, judged, power, shares
-from eventstudy.reversal.verdict import REVERSAL, kind_of, smallest_margin
+from eventstudy.reversal.verdict import (
+    REVERSAL,
+    Past,
+    as_list,
+    draw_events,
+    judged,
+    kind_of,
+    power,
+    shares,
+    smallest_margin,
+)
 from eventstudy.simulate.sectors import pasts, sector_returns, together
 
 
