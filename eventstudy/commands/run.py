@@ -114,7 +114,7 @@ def command(
                 found = Answered(whole, lambda _: whole)
             else:
                 found = _answered(read, config, table, prereg=locked, start=start, **common)
-        from eventstudy.report.publish import publish
+        from eventstudy.report.pack import publish
         from eventstudy.report.terminal import print_summary
 
         if not (as_json or quiet):

@@ -89,7 +89,7 @@ def _of_tests(
 ) -> Bundle:
     """Simulate every test; ``asked`` are the options of the command that say what is drawn."""
     from eventstudy.report.sections.simulation import simulation_bundle
-    from eventstudy.results.evidence import main_windows
+    from eventstudy.results.effect import main_windows
     from eventstudy.results.manifest import build_manifest
     from eventstudy.reversal import asks_reversal
     from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, simulate

@@ -1,4 +1,7 @@
-"""A table of another program as columns of cells: of a CSV, a Parquet file, an Arrow table or a frame."""
+"""A table of another program as columns of cells: of a CSV, a Parquet file, an Arrow table or a frame.
+
+Each spelling of a text in a long column is read once.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from eventstudy.errors import EventStudyError, PriceError, Problem, Reason
+from eventstudy.readers.dates import NO_DAY, Days, parse_days
 from eventstudy.readers.headers import meaning
 from eventstudy.readers.text import read_text, records_of
 
@@ -164,3 +170,26 @@ def _array(file: str, name: str, column: Any) -> NDArray[Any]:
         return np.array([text or "" for text in column.cast(pa.string()).to_pylist()], dtype=object)
     except pa.ArrowException as failure:
         raise PriceError(Problem(f"column {name} has the type {kind}, which cannot be read", file)) from failure
+
+
+def spellings(column: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the different cells of a column as text, empty for null, and which stands in each row."""
+    cells = pc.dictionary_encode(pc.fill_null(pc.cast(column, pa.string()), ""))
+    return cells.dictionary.to_pylist(), cells.indices.to_numpy(zero_copy_only=False)
+
+
+def day_column(column: pa.Array) -> Days:
+    """Read a column of days: dates, timestamps, or anything that `parse_days` reads.
+
+    A timestamp is a day of its own time zone. One with a time of day is among the ``wrong``, with its day.
+    """
+    if pa.types.is_timestamp(column.type) and column.type.tz:
+        column = pc.local_timestamp(column)
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        stamps = column.to_numpy(zero_copy_only=False)
+        days = stamps.astype("datetime64[D]")
+        return Days(days, dict.fromkeys(np.flatnonzero(~(days == stamps)).tolist(), NO_DAY))
+    spelled, place = spellings(column)
+    read = parse_days(spelled)
+    rows = np.flatnonzero(np.isin(place, list(read.wrong))).tolist() if read.wrong else []
+    return Days(read.days[place], {row: read.wrong[int(place[row])] for row in rows})

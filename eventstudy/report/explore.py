@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from eventstudy.messages import kind_of_study, section, term
 from eventstudy.plots.style import label_colour
 from eventstudy.report.wording import Words, words_of
-from eventstudy.results.explored import Explored
 from eventstudy.results.result import StudyResult
+from eventstudy.results.study_run import Explored
 
 #: Largest number of two bytes: residuals and regressors are held as shares of the largest of their row.
 STEPS = 32_767

@@ -9,11 +9,11 @@ import pytest
 from tapes import random_shocks, random_tapes
 
 from eventstudy.backtest.costs import CostTable, cost_table
+from eventstudy.backtest.evaluate import choose, ended_at
 from eventstudy.backtest.past_view import Floats, LookAheadError, PastView, Tape
 from eventstudy.backtest.portfolio import daily, run
 from eventstudy.backtest.rule import Decision, Rule, Shock, decision_time, judge_shock, orders_of
 from eventstudy.backtest.statistics import sharpe
-from eventstudy.backtest.walk_forward import choose, ended_at
 from eventstudy.config import Reversal
 from eventstudy.errors import Reason
 from eventstudy.messages import text

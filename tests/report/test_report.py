@@ -32,13 +32,13 @@ from eventstudy.report.document import Facts, FigureBlock, Paragraph, TableBlock
 from eventstudy.report.document import table as table_of
 from eventstudy.report.pack import write_pack
 from eventstudy.report.pages import study_document
-from eventstudy.report.render.csv import csv_safe
+from eventstudy.report.render.data import csv_safe
 from eventstudy.report.render.html import font_faces
 from eventstudy.report.render.tex import escaped, tabular
 from eventstudy.report.render.xlsx import IN_CSV_ALONE
 from eventstudy.report.sections.answer import headline
-from eventstudy.report.sections.day0 import alignment
 from eventstudy.report.sections.evidence import in_question
+from eventstudy.report.sections.ledger import alignment
 from eventstudy.report.sections.ledger import matrix as ledger_matrix
 from eventstudy.report.sections.tests import leading_tests
 from eventstudy.report.terminal import print_summary
