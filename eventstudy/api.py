@@ -44,11 +44,11 @@ from eventstudy.study import run_list, run_study
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What the numbers of a frame of prices are.
+#: Accepted values of ``prices_are``.
 PricesAre = Literal["prices", "returns"]
-#: A frame of any library, or a query for one, has one of these; a query of polars warns where its columns are asked.
+#: Attributes by which a frame of any library is recognised; asking a lazy polars query for its columns would warn.
 _OF_FRAMES = ("collect", "__arrow_c_stream__", "columns", "index")
-#: Titles of the example rows that 'eventstudy init' writes begin with it.
+#: Beginning of the titles of the example rows that 'eventstudy init' writes.
 EXAMPLE = "EXAMPLE"
 
 
@@ -56,7 +56,8 @@ EXAMPLE = "EXAMPLE"
 class Checked:
     """The data that a run would use: day 0 of every event on every exchange, and with prices the ledger.
 
-    ``missing`` lists missing prices in sentences, with what to do. ``warnings`` has the other warnings, the gravest
+    ``missing`` lists missing prices in sentences, with what to do. ``warnings`` has the other warnings, the most
+    serious
     first. ``usable`` says whether a run could use any event: without prices, whether an event has a day 0 on the
     exchange of one of its peers. Of more than 50,000 firm-events ``tables`` has alignment and ledger, and no other
     field has rows.
@@ -231,7 +232,7 @@ class Study:
 
     @classmethod
     def _read(cls, file: Path | None, sector: str | None, overrides: tuple[str, ...]) -> Study:
-        # Beside a file that does not exist there is no eventstudy.toml either: the layers given, alone.
+        # The folder of this file does not exist, so no eventstudy.toml is read: only the given layers count.
         alone = Path("no such folder") / "events.csv"
         settings = load_config(alone, sector=sector, config_file=file, overrides=overrides)
         study = cls.__new__(cls)
@@ -258,7 +259,7 @@ class Study:
 
         Notes
         -----
-        More than 50,000 firm-events go the way of `run`, by sums over dates, and need prices.
+        More than 50,000 firm-events are handled as in `run`, by sums over dates; they need prices.
         """
         source = Path(events) if isinstance(events, str) else events
         if not isinstance(source, Events) and is_long(source):
@@ -294,8 +295,8 @@ class Study:
         Notes
         -----
         Like the command it decides by size: more than 50,000 rows of ``ticker`` and ``date`` are computed from sums
-        over dates, with prices from a folder, a file or a frame. The tables with one row a firm-event are then files
-        in a temporary folder, which is deleted with the result.
+        over dates, with prices from a folder, a file or a frame. The tables with one row for each firm-event are then
+        files in a temporary folder, which is deleted with the result.
 
         Raises
         ------
@@ -371,7 +372,8 @@ def car(
     Returns
     -------
     StudyResult
-        ``result.params`` and similar attributes are about the mean over dates; ``result.car`` has one row a firm-event.
+        ``result.params`` and similar attributes describe the mean over dates; ``result.car`` has one row for each
+        firm-event.
 
     Raises
     ------
@@ -459,7 +461,7 @@ def remarks_on(found: Checked, events: Events, source: str) -> list[str]:
 
 
 def why_nothing(events: Events, config: StudyConfig, prices: PriceTable) -> list[str]:
-    """Say why no event can be used: the events name no peer of the study, or prices are missing."""
+    """Return why no event can be used: the events name no peer of the study, or prices are missing."""
     named = list(dict.fromkeys(ticker for event in with_shocks(events, config) for ticker in event.tickers))
     peers = [name for peer in config.peers for name in (peer.ticker, *peer.aliases)]
     if named and not set(named) & set(peers):
@@ -524,7 +526,7 @@ def _table(events: Events, config: StudyConfig, source: Any, prices_are: PricesA
 
 
 def _at_hand(name: str) -> bool:
-    """Whether a provider of the user's own works without a network, so that no snapshot is needed."""
+    """Whether the prices come from the user's own provider or data, so that no snapshot is needed."""
     factory = PROVIDERS.get(name)
     return (
         factory is not None

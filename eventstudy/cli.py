@@ -23,7 +23,7 @@ INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code; see design of exit codes in the README."""
+    """Run the command and return its exit code; the README lists the codes."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     _make_writable()
@@ -43,12 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return 2
     except (click.Abort, KeyboardInterrupt) as stop:
-        # click wraps the interrupt; what was kept of a fetch is its message.
+        # click wraps the interrupt; the message of a fetch says which prices were saved.
         said = str(stop.__cause__ or stop) or "no result was written, earlier ones are as they were"
         click.echo(f"eventstudy: stopped; {said}", err=True)
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):
-        # click leaves by SystemExit when the reader of its output has gone away.
+        # click raises SystemExit if its output pipe was closed.
         _drop_output()
         return 0
     except Exception as error:
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _debugging(debug: bool) -> Iterator[None]:
-    """Let mistakes of the program within optional parts through while a command with --debug runs."""
+    """With --debug, raise errors of the program in optional parts instead of recording them."""
     before = os.environ.get(DEBUG)
     if debug:
         os.environ[DEBUG] = "1"
@@ -80,7 +80,7 @@ def entry() -> None:
     try:
         sys.stdout.flush()
     except OSError as error:
-        # A reader that has gone away, as of `| head`, is no error; an output without room is one.
+        # A closed pipe, as with `| head`, is no error; a full disk is one.
         if not isinstance(error, BrokenPipeError):
             if not code:
                 click.echo(f"eventstudy: {refusal(error)}", err=True)
@@ -90,7 +90,7 @@ def entry() -> None:
 
 
 def _make_writable() -> None:
-    """Let output go on where a terminal lacks a character, or where there is no output at all."""
+    """Continue if the terminal lacks a character, or if there is no output at all."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
@@ -116,7 +116,7 @@ class CommandFiles(click.Group):
         """Import the file of one command; None where there is none of the name."""
         names = self.list_commands(ctx)
         if cmd_name not in names:
-            # Those that click looks among for what was meant.
+            # click searches these for the most similar command.
             self.commands = {name: _command(name) for name in names}
             return None
         return _command(cmd_name)

@@ -4,10 +4,10 @@ EventStudyError
 ├── ConfigError        the study TOML or an option is wrong              exit 2
 ├── EventsError        events.csv is wrong                               exit 2
 ├── EstimationError    no event could be estimated                       exit 3
-├── PriceError         prices could not be had                           exit 4
+├── PriceError         prices are not available or not usable            exit 4
 └── IntegrityError     a stored file is not what its manifest says       exit 5
 
-Each carries all its problems at once; the command prints one line a problem.
+Each error lists all its problems; the command prints one line for each.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-#: What a terminal would obey or turn round: control characters, breaks of lines, marks of direction.
+#: Characters that a terminal would interpret: control characters, line breaks, marks of text direction.
 _UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
 
 
 def printable(foreign: object) -> str:
-    """Return a text from a file or a server as one line that a terminal shows and does not obey."""
+    """Return a text from a file or a server as one line without characters that a terminal would interpret."""
     return _UNPRINTABLE.sub(" ", str(foreign)).strip()
 
 
@@ -42,21 +42,21 @@ class Problem:
 
 
 class Reason:
-    """Why something is as it is: a code and its fields, without words.
+    """A reason as a code with fields, without words.
 
-    Modules that compute return reasons; `eventstudy.messages.text` says them in a language. A field is a
-    text, a number or another reason. The empty reason is false.
+    Modules that compute return reasons; `eventstudy.messages.text` makes sentences of them. A field is a text, a
+    number or another reason. The empty reason is false.
 
     Attributes
     ----------
     code : str
-        Key of its sentence in the catalogues, such as ``reason.overlaps``; empty where there is none.
+        Key of its sentence in the catalogues, such as ``reason.overlaps``; empty if the reason has parts.
     fields : Mapping
-        What is filled into the sentence.
+        Values that are filled into the sentence.
     parts : tuple of Reason
-        Those that stand side by side in one reason of several; else empty.
+        The reasons of which this one consists; empty for a single reason.
     separator : str
-        What stands between the sentences of the parts.
+        Text between the sentences of the parts.
 
     Examples
     --------
@@ -80,7 +80,7 @@ class Reason:
 
     @classmethod
     def join(cls, parts: Iterable[Reason], separator: str = "; ") -> Self | Reason:
-        """Return reasons side by side as one; empty ones are left out, one alone is itself."""
+        """Join reasons into one; empty ones are left out, and a single one is returned unchanged."""
         kept = tuple(part for part in parts if part)
         if len(kept) == 1:
             return kept[0]
@@ -122,12 +122,12 @@ def _unpickled(code: str, fields: tuple[tuple[str, Any], ...], parts: tuple[Reas
 
 
 def _plain(value: Any) -> Any:
-    """Return a field as JSON holds it: numpy's numbers as Python's, dates as text; a reason stays one."""
+    """Return a field as a JSON value: numbers of numpy as Python's, dates as text; a reason stays a reason."""
     value = value.item() if hasattr(value, "item") else value
     return value if isinstance(value, str | int | float | Reason) else str(value)
 
 
-#: Set in the environment it lets errors of the program itself through; ``--debug`` and the tests set it.
+#: Environment variable: if set, errors of the program itself are not caught. ``--debug`` and the tests set it.
 DEBUG = "EVENTSTUDY_DEBUG"
 
 
@@ -145,11 +145,11 @@ class EventStudyError(Exception):
     """
 
     exit_code = 1
-    #: Says a reason in English; `messages`, which has the words, puts its own here.
+    #: Function that renders a reason in English; `messages`, which has the words, sets it.
     words: ClassVar[Callable[[Reason], str]] = repr
 
     def __init__(self, problems: str | Reason | Problem | Sequence[Problem]) -> None:
-        #: Why, where that is known by a code; else empty.
+        #: The reason as a code, if there is one; else empty.
         self.reason = problems if isinstance(problems, Reason) else Reason()
         if isinstance(problems, Reason):
             problems = EventStudyError.words(problems)
@@ -213,7 +213,7 @@ class EstimationError(EventStudyError):
 
 
 class PriceError(EventStudyError):
-    """Prices could not be had, or cannot be used as they are.
+    """Prices are not available, or cannot be used as they are.
 
     Examples
     --------
@@ -232,7 +232,7 @@ class PriceError(EventStudyError):
 
 
 class IntegrityError(EventStudyError):
-    """A stored file is not what was written.
+    """A stored file differs from what was written.
 
     Examples
     --------
@@ -247,7 +247,7 @@ class IntegrityError(EventStudyError):
 
 
 def nearest(word: str, accepted: Iterable[str]) -> str:
-    """Sentence part that lists what is accepted and names the closest match."""
+    """Return a clause that lists the accepted names and suggests the closest one."""
     options = sorted(accepted)
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""Events of a file or a frame: what is accepted, and every problem at once with its line."""
+"""Read events from a file or a frame, and report all problems at once, with their lines."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ KINDS: tuple[str, ...] = ("report", "clarification", "earnings", "guidance", "re
 KINDS += ("deal", "macro", "rumour", "price_move", "other")
 DIMENSIONS = ("engineering", "cross_industry", "policy")
 DATED_LABELS = ("misreading", "genuine")
-#: What an empty cell means; the precision follows from the timestamp.
+#: Values of empty cells; an empty precision follows from the timestamp.
 DEFAULTS = {"kind": "other", "label": "unknown"}
 MAX_BYTES = 64 * 2**20
-#: Cells that an event keeps as they are.
+#: Columns that are stored unchanged.
 _KEPT = "event_id precision kind label clarifies dimension title title_local source source_url notes".split()
 
 EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 #: Letters, digits and the few marks that exchanges use; a ticker goes into URLs and file names.
 TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9.\-=_]{0,19}")
-#: What stands for the path of events that come in a frame; nothing is in its folder.
+#: Path of events that come as a frame; no other file is looked for in its folder.
 FRAME = str(Path("DataFrame") / "events.csv")
-#: Furthest event day from day 0 that a window of an event of its own may have.
+#: Largest distance from day 0, in event days, of a window given in an event's own row.
 _FURTHEST = 5_000
 
 
@@ -44,12 +44,11 @@ class Event:
     """One information event.
 
     ``timestamp`` is an aware UTC datetime, or a date when ``precision`` is ``date``.
-    ``label_asof`` is when the label could first be known, likewise; ``line`` is the file's line.
-    ``shock_given`` says whether the file names the shock; where it does not, ``shock_id`` is the event's own
-    id until `shocks.with_shocks` groups events by day 0. ``benchmark`` and the ends of the estimation and
-    event windows, in event days or as dates, are the event's own where they are given. ``title_local`` is the
-    title on Chinese pages. ``own`` holds the columns that the file has besides: numbers, NaN where a cell is
-    empty, or texts.
+    ``label_asof`` is when the label could first be known, in the same form; ``line`` is the line in the file.
+    ``shock_given`` says whether the file names the shock. If not, ``shock_id`` is the event's id until
+    `shocks.with_shocks` groups events by day 0. ``benchmark`` and the ends of the estimation and event windows (event
+    days or dates) replace those of the study if they are given. ``title_local`` is the title on Chinese pages. ``own``
+    has the user's further columns: numbers (NaN for an empty cell) or texts.
     """
 
     event_id: str
@@ -85,7 +84,7 @@ READ = (*COLUMNS, *OWN_SETTINGS, "title_local")
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The events of one file in file order, with the file's sha256 and what the reader noted.
+    """The events of one file in file order, with the file's sha256 and the notes of the reader.
 
     Examples
     --------
@@ -125,8 +124,8 @@ def read_events(path: Path) -> Events:
     Parameters
     ----------
     path : Path
-        A table with a row an event, as CSV, Excel, Parquet, Feather or Stata; docs/files.md says what its
-        columns may be called. A date is all that a row needs.
+        A table with one row for each event, as CSV, Excel, Parquet, Feather or Stata; docs/files.md lists the accepted
+        column names. Only a date is required in each row.
 
     Returns
     -------
@@ -150,10 +149,10 @@ def read_events(path: Path) -> Events:
 
 
 def events_of_frame(data: Any) -> Events:
-    """Check a frame, or a list of dicts, with the columns of an events file as the file itself would be.
+    """Check a frame, or a list of dicts, with the columns of an events file, in the same way as a file.
 
-    Timestamps and dates may be objects, ``tickers`` lists; an absent value is an empty cell. Line 2 of a
-    message is the first row of a pandas frame. Nothing stands beside a frame: no claims, no confounders.
+    Timestamps and dates may be objects, ``tickers`` lists; an absent value is an empty cell. Line 2 in a message is
+    the first row of a frame. Claims and confounders are not read, since a frame has no folder.
 
     Raises
     ------
@@ -169,13 +168,13 @@ def parse_events(raw: bytes, name: str) -> Events:
 
 
 def read_records(path: Path, columns: Sequence[str], required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Read another table that may stand beside the events: (line, cells by column), blanks stripped.
+    """Read another table of the study's folder, such as claims: (line, cells by column), blanks stripped.
 
     Raises
     ------
     EventsError
-        For a file that is no table, a column that is missing, unknown or there twice, and rows with more or
-        fewer cells than the header.
+        If the file is no table, if a column is missing, unknown or repeated, or if a row has more or fewer cells than
+        the header.
     """
     table = table_of_bytes(_read_bytes(path), str(path), EventsError)
     header = [name.lower() for name in table.names]
@@ -253,7 +252,7 @@ class _Cells:
         return cls(known, moments, own, Spellings(columns.identifier))
 
     def at(self, row: int) -> dict[str, str]:
-        """The cells of a row, empty ones filled where something stands for them."""
+        """The cells of a row; empty ones get their default value."""
         cells = {name: column[row] for name, column in self.texts.items()}
         return cells | {name: cells[name].lower() or default for name, default in DEFAULTS.items()}
 
@@ -269,17 +268,17 @@ _DAY_NUMBER = re.compile(r"[+-]?\d{1,4}")
 
 
 def _no_days(cells: Sequence[str]) -> list[str]:
-    """The cells without those that are numbers of event days."""
+    """The cells without those that are event days, such as -120."""
     return ["" if _DAY_NUMBER.fullmatch(cell) else cell for cell in cells]
 
 
 def own_column(cells: Sequence[str]) -> Sequence[str | float]:
-    """Return a column of the user's own: numbers, NaN where a cell is empty, if all cells are, else texts."""
+    """Return a further column of the user: numbers (NaN for an empty cell) if all cells are numbers, else texts."""
     bare = [cell.strip() for cell in cells]
     read = parse_numbers(bare)
     if not any(bare) or read.wrong:
         return bare
-    # One object for all of them: rows that say the same stay equal.
+    # One NaN object for all empty cells, so that equal rows compare as equal.
     return [math.nan if math.isnan(value) else value for value in read.values.tolist()]
 
 
@@ -339,7 +338,7 @@ def _check_precision(row: Mapping[str, str], timestamp: Moment | None, found: li
 
 
 def read_tickers(text: str, line: int, found: list[str], spellings: Spellings) -> Iterator[str]:
-    """Yield the tickers that a cell names; what is wrong with others is appended to ``found``."""
+    """Yield the tickers in a cell; problems with others are appended to ``found``."""
     for given in filter(None, (part.strip() for part in re.split(r"[;,|]", text))):
         ticker = spellings.read(given, line)
         if not spellings.numbered and re.fullmatch(r"\d{6}", ticker):
@@ -351,7 +350,7 @@ def read_tickers(text: str, line: int, found: list[str], spellings: Spellings) -
 
 
 def _end(cells: _Cells, name: str, row: int, found: list[str]) -> int | dt.date | None:
-    """An end of a window of the event's own: an event day or a date."""
+    """One end of a window given in the event's row: an event day or a date."""
     cell = cells.texts[name][row]
     if not _DAY_NUMBER.fullmatch(cell):
         moment = cells.moment(name, row, found)
@@ -373,9 +372,9 @@ def _check_windows(ends: Mapping[str, int | dt.date | None], found: list[str]) -
 
 
 def _with_ids(events: Sequence[Event]) -> list[Event]:
-    """Name events without an id TICKER-DATE, or by their row where they are about no one ticker.
+    """Name events without an id: TICKER-DATE, or E and the row if they do not have exactly one ticker.
 
-    Where rows of one such name say different things, the later ones get a number.
+    If different rows would get the same name, the later ones get a number.
     """
     named: list[Event] = []
     seen = {event.event_id: event for event in events if event.event_id}
@@ -401,7 +400,7 @@ def _cross_check(rows: Sequence[Event], name: str) -> list[Problem]:
     seen: dict[str, Event] = {}
     for event in rows:
         first = seen.setdefault(event.event_id, event)
-        # A row that says again what an earlier one says is no conflict: its firm-events count once.
+        # A repeated row is no conflict: its firm-events count once.
         if replace(event, line=first.line) != first:
             text = f"event_id {event.event_id!r} is already on line {first.line}; ids are unique"
             problems.append(Problem(text, name, event.line))
@@ -415,7 +414,7 @@ def _cross_check(rows: Sequence[Event], name: str) -> list[Problem]:
 
 
 def over_everywhere(moment: dt.datetime | dt.date) -> dt.datetime:
-    """Return when a moment has passed for certain: a bare date at the end of the day in UTC-12."""
+    """Return when a moment has passed everywhere: for a bare date, the end of the day in UTC-12."""
     if isinstance(moment, dt.datetime):
         return moment
     begun = dt.datetime.combine(moment, dt.time.min, tzinfo=dt.UTC)

@@ -13,22 +13,22 @@ from typing import Any
 from eventstudy.errors import ConfigError, EventStudyError, Reason, nearest
 
 LANGUAGES = ("en", "zh")
-#: What a study can measure; words of other kinds than the first lie in the catalogues under ``kind``.
+#: Quantities that a study can measure; words for all but the first are in the catalogues under ``kind``.
 KINDS = ("return", "volume", "volatility")
-#: Words of a study that asks about no reversal: all kinds but returns share them, too.
+#: Section of words for studies that do not ask about reversals; volume and volatility use it too.
 EFFECT = "effect"
-#: Section of the words that every kind but returns shares.
+#: Section of words that volume and volatility share.
 MEASURED = "measured"
-#: Key of sentences that stand side by side in one text.
+#: Key of a text that joins several sentences.
 JOINED = "joined"
 _MINUS = re.compile(r"(?<![\w–−-])-(?=\d)")
 
 
 class Message(str):
-    """An English sentence that knows what it is made of, so that every language can say it.
+    """An English sentence that keeps its key and fields, so that it can be rendered in another language.
 
-    It is a plain string to tables, JSON and comparisons. ``key`` names it in the catalogues under
-    ``say``, ``fields`` are what is filled in; a field may be a message itself.
+    Tables, JSON and comparisons treat it as a plain string. ``key`` is its name in the catalogues under ``say``,
+    ``fields`` are the values filled in; a field may be a message itself.
     """
 
     __slots__ = ("fields", "key")
@@ -52,9 +52,9 @@ def say(key: str, /, **fields: Any) -> Message:
 
 
 def text(reason: Reason) -> Message:
-    """Return a reason's English sentence, which knows its code and fields; an empty one for no reason.
+    """Return a reason's English sentence, a `Message` with its code and fields; empty for the empty reason.
 
-    Here codes become words: at the edge where tables, pages and the terminal are written.
+    Called only where tables, pages and terminal output are written.
     """
     if reason.parts:
         return joined([text(part) for part in reason.parts], reason.separator)
@@ -65,7 +65,7 @@ EventStudyError.words = text
 
 
 def code_of(value: object) -> str:
-    """Return the code of a reason or a message, codes of several joined by ``;``; empty for any other text."""
+    """Return the code of a reason or message (several are joined by ``;``); empty for any other text."""
     if isinstance(value, Reason):
         return ";".join(value.codes)
     if not isinstance(value, Message):
@@ -78,14 +78,14 @@ def _pattern(words: Mapping[str, str], key: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a field as something that JSON holds: numpy's numbers as Python's, dates as text."""
+    """Return a field as a JSON value: numbers of numpy as Python's, dates as text."""
     value = text(value) if isinstance(value, Reason) else value
     value = value.item() if hasattr(value, "item") else value
     return value if isinstance(value, (str, int, float)) else str(value)
 
 
 def joined(parts: Iterable[str | Reason], separator: str = "; ") -> Message:
-    """Return texts side by side as one message, each still its own; empty ones are left out."""
+    """Join texts into one message that keeps its parts; empty ones are left out."""
     kept = [text(part) if isinstance(part, Reason) else part for part in parts if part]
     if len(kept) == 1 and isinstance(kept[0], Message):
         return kept[0]
@@ -93,7 +93,7 @@ def joined(parts: Iterable[str | Reason], separator: str = "; ") -> Message:
 
 
 def said(message: str | Reason, words: Mapping[str, str]) -> str:
-    """Return a message in the language of ``words``, any other text as it is; minus signs are true ones."""
+    """Return a message in the language of ``words``, and any other text unchanged, with typographic minus signs."""
     return _MINUS.sub("−", _said(message, words))
 
 
@@ -111,9 +111,9 @@ def _said(message: Any, words: Mapping[str, str]) -> Any:
 
 
 def retold(value: Any, words: Mapping[str, str]) -> Any:
-    """Return ``value`` with each message in it said again in ``words``; all else is as it was.
+    """Return ``value`` with each message in it rendered in ``words``; everything else is unchanged.
 
-    For a study of another kind: its tables and its summary keep the English sentences of that kind.
+    Used for volume and volatility, whose tables and summary have English sentences of their own.
     """
     value = text(value) if isinstance(value, Reason) else value
     if isinstance(value, Message):
@@ -126,7 +126,7 @@ def retold(value: Any, words: Mapping[str, str]) -> Any:
 
 
 def recorded(value: Any) -> dict[str, Any]:
-    """Return every message within ``value`` as plain JSON: English text → key and fields."""
+    """Return all messages in ``value`` as plain JSON: English text → key and fields."""
     value = text(value) if isinstance(value, Reason) else value
     if isinstance(value, Message) and value.key:
         inner = recorded(list(value.fields.values()))
@@ -139,9 +139,9 @@ def recorded(value: Any) -> dict[str, Any]:
 
 
 def recalled(value: Any, known: Mapping[str, Any]) -> Any:
-    """Return ``value`` with its texts as the messages that `recorded` wrote down."""
+    """Return ``value`` with its texts turned back into the messages that `recorded` stored."""
     if isinstance(value, str) and value in known:
-        # Its own text within it, as of one part alone, is no message again.
+        # A joined message with one part has the same text as that part; it is not looked up again.
         others = {text: entry for text, entry in known.items() if text != value}
         fields = {name: recalled(part, others) for name, part in known[value]["fields"].items()}
         return Message(value, known[value]["key"], fields)
@@ -151,17 +151,17 @@ def recalled(value: Any, known: Mapping[str, Any]) -> Any:
 
 
 def kind_of(kind: str, *, asked: bool) -> str:
-    """Return the kind of words of a study: what it measures, and `EFFECT` for returns that no verdict is asked of."""
+    """Return which words a study uses: those of the quantity it measures, or `EFFECT` for returns without a verdict."""
     return EFFECT if kind == "return" and not asked else kind
 
 
 def asked(facts: Mapping[str, Any]) -> bool:
-    """Return whether a study, of which this is the summary, asked about reversals: then it has a verdict."""
+    """Return whether the study with this summary asked about reversals, that is, has a verdict."""
     return "verdict" in facts or "effects" not in facts
 
 
 def kind_of_study(facts: Mapping[str, Any]) -> str:
-    """Return the kind of words of a study, of which this is the summary."""
+    """Return which words the study with this summary uses, see `kind_of`."""
     return kind_of(str(facts.get("kind") or "return"), asked=asked(facts))
 
 
@@ -169,9 +169,9 @@ def kind_of_study(facts: Mapping[str, Any]) -> str:
 def catalogue(language: str, kind: str = "return") -> Mapping[str, str]:
     """Return the messages of a language by key, ``section.name``; placeholders are `str.format` fields.
 
-    Where no reversal is asked about, the words under ``kind.effect`` stand in for those of drops. For volume or
-    volatility those under ``kind.measured``, then those under the kind's own name, follow: nouns, heads, units,
-    number formats.
+    For a study that does not ask about reversals, the words under ``kind.effect`` replace those about drops. For
+    volume or volatility, those under ``kind.measured`` and then under the kind's name replace nouns, headers, units
+    and number formats.
 
     Raises
     ------
@@ -193,13 +193,13 @@ def catalogue(language: str, kind: str = "return") -> Mapping[str, str]:
 
 
 def section(language: str, name: str, kind: str = "return") -> dict[str, str]:
-    """Return the messages of one section by their names without the section's."""
+    """Return the messages of one section, by name without the prefix of the section."""
     start, words = f"{name}.", catalogue(language, kind)
     return {key.removeprefix(start): text for key, text in words.items() if key.startswith(start)}
 
 
 def term(words: Mapping[str, str], kind: str, name: object) -> str:
-    """Return the word for a code such as a label or a reason; without one the code itself, spaced."""
+    """Return the word for a code such as a label; if there is none, the code with blanks for underscores."""
     if isinstance(name, Message | Reason):
         return said(name, words)
     return words.get(f"{kind}.{name}", str(name).replace("_", " "))

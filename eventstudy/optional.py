@@ -1,8 +1,8 @@
 """Optional parts of a study: a failure becomes "n/a" with its reason and does not end the run.
 
-Returns, windows, models, tests over dates and the verdict are what a study is; without them there is no
-pack. Contrasts, regressions, curves, the backtest, claims and figures stand beside it. `Parts.optional`
-makes one of these or, where it cannot be made, what stands in its place, and keeps why.
+Returns, windows, models, tests over dates and the verdict are required; without them there is no pack. Differences
+between labels, regressions, curves, the backtest, claims and figures are optional. `Parts.optional` computes one of
+these; if that fails, it returns a substitute and records the reason.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from eventstudy.errors import DEBUG, ConfigError, EstimationError, EventsError, 
 from eventstudy.messages import Message, say, text
 
 Part = TypeVar("Part")
-#: Errors that end a run wherever they happen: an input that must be corrected, a machine that is full.
+#: Errors that always end a run: an input must be corrected, or disk or memory is full.
 PASSED_ON = (ConfigError, EventsError, OSError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A part that is not there: its name and which one of several, a code for what kind of failure, and the reason."""
+    """A part that is missing: its name, which one of several, the code of the failure, and the reason."""
 
     part: str
     of: str
@@ -36,24 +36,24 @@ class Missing:
 
 @dataclass(slots=True)
 class Parts:
-    """The parts of one study that could not be had, in the order in which they were tried."""
+    """The parts of one study that could not be computed, in the order in which they were tried."""
 
     missing: list[Missing] = field(default_factory=list)
 
     def optional(self, name: str, make: Callable[[], Part], empty: Callable[[Reason], Part], *, of: str = "") -> Part:
-        """Return ``make()``; where it fails, ``empty(reason)``, and keep the reason.
+        """Return ``make()``; if it fails, record the reason and return ``empty(reason)``.
 
         Parameters
         ----------
         name
-            Of the part, a key of ``say.part`` in the catalogues.
+            Name of the part, a key of ``say.part`` in the catalogues.
         make
-            May raise anything. Errors that users act on and of arithmetic are expected; others are
-            mistakes of the program, which `DEBUG` lets through.
+            May raise any error. Errors that users can correct and arithmetic errors are expected; others are errors of
+            the program, which are raised if `DEBUG` is set.
         empty
-            Makes what stands in its place, a row with NaN and the reason for its note, say.
+            Makes the substitute, for example a row with NaN and the reason as its note.
         of
-            Which one of several parts of this name.
+            Which one of several parts with this name.
 
         Raises
         ------
@@ -77,7 +77,7 @@ class Parts:
 
 
 def warnings_of(missing: Iterable[Missing]) -> list[Message]:
-    """Return one sentence for each part that is missing, parts alike once."""
+    """Return one sentence for each missing part; equal sentences only once."""
     found = [
         say("missing.program" if row.code == "internal" else "missing.part", part=_named(row), why=row.reason)
         for row in missing
@@ -91,7 +91,7 @@ def _named(row: Missing) -> Reason:
 
 
 def code_of(error: Exception) -> str:
-    """Return the code of an error: what a reader can do about it differs."""
+    """Return the code of an error, by what a reader can do about it."""
     if isinstance(error, EstimationError):
         return "not_estimable"
     if isinstance(error, PriceError):
@@ -102,7 +102,7 @@ def code_of(error: Exception) -> str:
 
 
 def _expected(error: Exception) -> bool:
-    # By name: numpy is not imported for it alone.
+    # Compared by name, so that numpy need not be imported here.
     return isinstance(error, (EventStudyError, ArithmeticError)) or type(error).__name__ == "LinAlgError"
 
 

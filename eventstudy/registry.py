@@ -1,11 +1,12 @@
-"""Things by name: those of the package's folders, those of other distributions, and those added at run time.
+"""Registries of models, statistics, providers, figures and outputs, by name.
 
-A registry knows every name without importing what the name stands for, so that settings can be checked
-before numpy is loaded. A thing of the package is declared where it is made, by a decorator with its name::
+Entries come from the package's folders, from other distributions, and from code that adds them at run time. A registry
+knows all names without importing the entries, so that settings can be checked before numpy is loaded. An entry of the
+package is declared where it is defined, by a decorator with its name::
 
     @statistic("median_t", ...)
 
-Another distribution declares one as an entry point in its own ``pyproject.toml``::
+Another distribution declares one as an entry point in its ``pyproject.toml``::
 
     [project.entry-points."eventstudy.statistics"]
     median_t = "mypackage.tests:median_t"
@@ -28,23 +29,23 @@ Given = TypeVar("Given")
 
 
 class Registry(dict[str, Thing], Generic[Thing]):
-    """A dict of what is loaded, which also knows the names of what is not loaded yet.
+    """A dict of the loaded entries that also knows the names of those not loaded yet.
 
-    Indexing by a name that is known loads it: the file of the package that declares it, or the entry point
-    of another distribution.
+    Indexing by a known name loads the entry: from the file of the package that declares it, or from the entry point of
+    another distribution.
 
     Parameters
     ----------
     what
-        What one of the things is called in messages, such as "price source".
+        What an entry is called in messages, such as "price source".
     folders
-        Folders of the package whose files declare them, such as "core/models".
+        Folders of the package whose files declare entries, such as "core/models".
     declaration
-        Beginning of the line that declares one, up to its name; spaces stand for any white space.
+        Beginning of the line that declares an entry, up to its name; a space matches any white space.
     group
-        Entry-point group of other distributions; empty where they have none.
+        Entry-point group for other distributions; empty if there is none.
     bare
-        Whether the object behind an entry point will do as it is; else its module must declare it.
+        Whether the object of an entry point is used as it is; otherwise its module must declare the entry.
 
     Examples
     --------
@@ -64,8 +65,8 @@ class Registry(dict[str, Thing], Generic[Thing]):
 
     @cached_property
     def declared(self) -> dict[str, str]:
-        """Module by name of what the package's folders declare; read from the text, nothing is imported."""
-        # A regular expression: parsing these files takes thirty times as long, in every command.
+        """Modules of the package's entries, by name; read from the source text, nothing is imported."""
+        # A regular expression, because parsing these files would take thirty times as long in every command.
         start = re.escape(self.declaration).replace("\\ ", r"\s*")
         declaration = re.compile(rf'^{start}\s*"([^"]+)"', re.MULTILINE)
         files = [
@@ -78,12 +79,12 @@ class Registry(dict[str, Thing], Generic[Thing]):
         }
 
     def installed(self) -> dict[str, EntryPoint]:
-        """Return the entry points of other distributions by name; names of the package stay its own.
+        """Return the entry points of other distributions by name; they cannot replace names of the package.
 
         Raises
         ------
         ConfigError
-            If two distributions want the same name.
+            If two distributions use the same name.
         """
         if not self.group:
             return {}
@@ -101,7 +102,7 @@ class Registry(dict[str, Thing], Generic[Thing]):
         return found
 
     def add(self, name: str) -> Callable[[Given], Given]:
-        """Return a decorator that adds what it decorates under ``name``."""
+        """Return a decorator that registers an object under ``name``."""
 
         def register(given: Given) -> Given:
             self[name] = cast("Thing", given)
@@ -110,28 +111,28 @@ class Registry(dict[str, Thing], Generic[Thing]):
         return register
 
     def names(self) -> tuple[str, ...]:
-        """Return all names there are, sorted: loaded, declared and installed."""
+        """Return all names, sorted: loaded, declared and installed."""
         return tuple(sorted({*self, *self.declared, *self.installed()}))
 
     def knows(self, name: str) -> bool:
-        """Whether there is a thing of this name; asks other distributions last."""
+        """Whether there is an entry with this name; other distributions are searched last."""
         return name in self or name in self.declared or name in self.installed()
 
     def unknown(self, name: str) -> str:
-        """Say that there is no such name, with the nearest of those there are."""
+        """Return a problem that says that the name is unknown and suggests the nearest one."""
         return f"{name!r} is unknown; {nearest(name, self.names())}"
 
     def load_all(self) -> None:
-        """Import every file that declares something; the things then stand in the order of files."""
+        """Import every file that declares an entry; entries are then in the order of the files."""
         for module in dict.fromkeys(self.declared.values()):
             importlib.import_module(module)
-        # Rows of tables follow this order: that of the files and lines, not of who imports whom first.
+        # Rows of tables follow this order, so it must not depend on which module is imported first.
         for name in self.declared:
             if name in self:
                 self[name] = self.pop(name)
 
     def load_installed(self) -> None:
-        """Load what other distributions declare."""
+        """Load the entries of other distributions."""
         for name in self.installed():
             if name not in self:
                 self[name]
@@ -148,12 +149,12 @@ class Registry(dict[str, Thing], Generic[Thing]):
         return self[name]
 
     def _load(self, entry: EntryPoint) -> Any:
-        """Return what is behind an entry point, or raise `ConfigError` that names its distribution."""
+        """Return the object of an entry point, or raise a `ConfigError` that names its distribution."""
         whose = f"{self.what} {entry.name!r} of {_origin(entry)}"
         try:
             thing = entry.load()
         except Exception as error:
-            # Whatever another distribution raises at import is its fault, not the study's.
+            # Any error that another distribution raises at import is reported as its error.
             reason = f"{type(error).__name__}: {error}"
             raise ConfigError(f"{whose} cannot be loaded ({reason}); update or uninstall that distribution") from error
         if self.bare and not callable(thing):
@@ -167,7 +168,7 @@ def _origin(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist is not None else entry.value
 
 
-#: Filled by the modules that define the decorators; here so that settings can be checked against the names.
+#: Filled by the modules that define the decorators; defined here so that settings can be checked against the names.
 MODELS: Registry[Any] = Registry("model", "core/models", declaration="@model(", group="eventstudy.models")
 STATISTICS: Registry[Any] = Registry(
     "statistic", "core/statistics", declaration="@statistic(", group="eventstudy.statistics"
@@ -175,7 +176,7 @@ STATISTICS: Registry[Any] = Registry(
 PROVIDERS: Registry[Any] = Registry(
     "price source", "prices", declaration="@provider(", group="eventstudy.providers", bare=True
 )
-#: Twins of kernels of `core`, compiled by numba; neither of them knows of the other's files.
+#: Versions of kernels of `core` that numba compiles; `core` and `fast` do not import each other.
 KERNELS: Registry[Any] = Registry("compiled kernel", "fast", declaration="@KERNELS.add(")
-#: What a result can show of itself: `results` knows neither the figures nor the report, which come after it.
+#: Methods of a result that later folders provide: `results` cannot import `plots` and `report`.
 VIEWS: Registry[Any] = Registry("view", "plots", "report", "report/render", declaration="@VIEWS.add(")

@@ -1,7 +1,7 @@
 """Group the rows of an events file into shocks, and find the lead of each.
 
-A shock is a set of firm-events; how the file spreads them over rows must not matter. Everything here
-depends on what the rows say, never on their order or on their ids.
+A shock is a set of firm-events; their distribution over the rows of the file must not matter. All functions depend on
+the content of the rows, never on their order or ids.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ Alignments = Mapping[tuple[str, str], Alignment]
 Key = tuple[str | bool, ...]
 #: Rows of one timestamp, and their day 0 by exchange.
 _Moment = tuple[list[Event], dict[str, dt.date]]
-#: Label of a shock whose lead rows carry different ones: the file does not say what it was.
+#: Label of a shock whose lead rows have different labels.
 DISAGREED = "unknown"
 
 
 def is_answer(event: Event) -> bool:
-    """Whether the event answers other news; such a row sets no shock off."""
+    """Whether the event answers other news; such a row starts no shock."""
     return "clarification" in (event.label, event.kind) or bool(event.clarifies)
 
 
 def with_shocks(events: Events, config: StudyConfig) -> Events:
     """Return the events in order of time, those without a shock_id grouped into shocks by day 0.
 
-    Tickers in another spelling than a peer's, such as 600519.SH for 600519.SS, become the peer's.
-    Rows without a shock_id are one shock where they have the same day 0 in the same region, or the same
-    timestamp. An answer without one belongs to the shock that it clarifies. A derived shock is named
-    after the first of its event ids in alphabetical order. Doing it twice changes nothing.
+    Tickers are changed to the spelling of the peers, such as 600519.SH to 600519.SS. Rows without a shock_id are one
+    shock if they have the same day 0 in the same region, or the same timestamp. An answer without a shock_id belongs
+    to the shock that it clarifies. A derived shock is named after the first of its event ids in alphabetical order.
+    Applying the function twice changes nothing.
     """
     rows = sorted(_as_peers(events, config), key=_in_time)
     given = {event.shock_id for event in rows if event.shock_given}
@@ -49,7 +49,7 @@ def with_shocks(events: Events, config: StudyConfig) -> Events:
 
 
 def _as_peers(events: Iterable[Event], config: StudyConfig) -> Iterable[Event]:
-    """The events with tickers in the spelling of the study's peers, where one peer alone can be meant."""
+    """The events with tickers in the spelling of the study's peers, if exactly one peer can be meant."""
     peers = [name for peer in config.peers for name in (peer.ticker, *peer.aliases)]
     known = set(peers)
     others = sorted({ticker for event in events for ticker in event.tickers} - known)
@@ -64,17 +64,17 @@ def _in_time(event: Event) -> tuple[dt.datetime, Key, str]:
 
 
 def _content(event: Event) -> Key:
-    """What a row says besides its tickers and names."""
+    """The content of a row without its tickers and ids."""
     asof = event.label_asof.isoformat() if event.label_asof else ""
     texts = (event.dimension, event.title, event.source, event.source_url, event.notes)
     return (event.precision, bool(event.clarifies), event.kind, event.label, asof, *texts)
 
 
 def together(events: Iterable[Event]) -> dict[str, Event]:
-    """Return for each event id the whole event: rows that differ in tickers and id alone, put together.
+    """Return for each event id the whole event: rows that differ only in tickers and id, joined.
 
-    It has the first of their ids in alphabetical order and all their tickers, none where one of them
-    names none, since that one is about all peers.
+    It has the first of the ids in alphabetical order and all tickers. If one of the rows has no ticker, the joined
+    event has none either, which means all peers.
     """
     known = {event.event_id: event for event in events}
     alike: dict[tuple[object, ...], list[Event]] = {}
@@ -98,11 +98,11 @@ def _named(rows: Sequence[Event]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """The rows that set one shock off.
+    """The rows that start one shock.
 
-    ``event`` stands for all ``rows``: the earliest, with their tickers, the label that they agree on (else
-    `DISAGREED`) and the time by which every row's label was known. ``pairs`` are (event_id, MIC) where each of
-    them leads: on exchanges where its day 0 is the shock's. ``labels`` are more than one where they disagree.
+    ``event`` represents all ``rows``: it is the earliest, with the tickers of all, their common label (`DISAGREED` if
+    labels differ) and the time at which the labels of all rows were known. ``pairs`` are (event_id, MIC) of the
+    exchanges on which a row has the day 0 of the shock. ``labels`` are the different labels of the rows.
     """
 
     event: Event
@@ -115,9 +115,9 @@ def leads_of(events: Events, config: StudyConfig, alignments: Alignments) -> dic
     """Return the lead of every shock, in order of time.
 
     The first row of a shock is the one with the earliest day 0, then the earliest timestamp, among those
-    that are no answer (among all, where there are only answers). On each exchange the rows lead whose
-    day 0 is that of the first row: the session of its region, or the one on which that exchange could
-    first react to the first row's timestamp.
+    that are no answer (among all rows if there are only answers). On each exchange the lead consists of the rows with
+    the day 0 of the first row: the session of its region, or the first session on which that exchange could react to
+    the timestamp of the first row.
     """
     rows = sorted(events, key=_in_time)
     days = _own_days(rows, config, alignments)
@@ -155,7 +155,7 @@ def _lead(
 
 
 def hit_by(events: Events, leads: Mapping[str, Lead]) -> dict[str, frozenset[str]]:
-    """Return for each event the tickers that its news names, those of all rows of that news; none for all."""
+    """Return for each event the tickers that all rows of its news name; an empty set means all peers."""
     found = {event_id: frozenset(whole.tickers) for event_id, whole in together(events).items()}
     for lead in leads.values():
         found |= {event.event_id: frozenset(lead.event.tickers) for event in lead.rows}
@@ -163,7 +163,7 @@ def hit_by(events: Events, leads: Mapping[str, Lead]) -> dict[str, frozenset[str
 
 
 def _moments(rows: Iterable[Event], days: Mapping[str, Mapping[str, dt.date]]) -> list[_Moment]:
-    """Put rows of one timestamp together, with their day 0 by exchange; the earliest day 0 first."""
+    """Group rows by timestamp, with their day 0 by exchange; the earliest day 0 first."""
     alike: dict[dt.datetime | dt.date, list[Event]] = {}
     for event in rows:
         alike.setdefault(event.timestamp, []).append(event)
@@ -184,12 +184,12 @@ class _Day:
     regions: dict[str, dt.date]
 
     def take(self, days: Mapping[str, dt.date], regions: Mapping[str, str]) -> bool:
-        """Take in the days of other rows if they agree in the regions that both have, at least one."""
+        """Add the days of other rows if they agree in all common regions, and there is at least one."""
         own = _by_region(days, regions)
         shared = own.keys() & self.regions.keys()
         if not shared or any(own[name] != self.regions[name] for name in shared):
             return False
-        # A region has one day in a shock: rows cannot chain one day to the next through another region.
+        # A region has one day in a shock, so neighbouring days cannot be linked through another region.
         self.regions.update(own)
         for mic, day in days.items():
             self.exchanges.setdefault(mic, day)
@@ -204,7 +204,7 @@ def _by_region(days: Mapping[str, dt.date], regions: Mapping[str, str]) -> dict[
 
 
 def _own_days(events: Iterable[Event], config: StudyConfig, alignments: Alignments) -> dict[str, dict[str, dt.date]]:
-    """Day 0 of each event on the exchanges of the peers that it is about, by event id and MIC."""
+    """Day 0 of each event on the exchanges of its peers, by event id and MIC."""
     home = {name: peer.market for peer in config.peers for name in (peer.ticker, *peer.aliases)}
     every = sorted(set(home.values()))
     found: dict[str, dict[str, dt.date]] = {}
@@ -219,7 +219,7 @@ def _own_days(events: Iterable[Event], config: StudyConfig, alignments: Alignmen
 
 
 def _derived(rows: Sequence[Event], days: Mapping[str, Mapping[str, dt.date]], config: StudyConfig) -> dict[str, str]:
-    """Name of the shock of each row without a shock_id; reports make shocks before answers join them."""
+    """Name of the shock of each row without a shock_id; reports form shocks first, then answers join them."""
     regions = {market.mic: market.region or market.mic for market in config.markets}
     shocks: list[tuple[_Day, list[Event]]] = []
     on: dict[tuple[str, dt.date], list[int]] = {}
@@ -238,7 +238,7 @@ def _derived(rows: Sequence[Event], days: Mapping[str, Mapping[str, dt.date]], c
 
 
 def _followed(event: Event, known: Mapping[str, Event], names: Mapping[str, str]) -> str:
-    """Shock of the event that an answer clarifies, through other answers where need be."""
+    """Shock of the event that an answer clarifies, if necessary through other answers."""
     seen = {event.event_id}
     while (answered := known.get(event.clarifies)) is not None:
         if answered.event_id in names:

@@ -66,7 +66,7 @@ def run_study(
     prereg
         Departures of the run from its pre-registration, from `reversal.prereg.summary_of`.
     trials
-        Specifications that were run before; the best of all is judged against their number.
+        Trading specifications that were run before; the deflated Sharpe ratio uses their number.
     start
         How to run a function while this process continues, see `workers.forked_children`; changes no number.
 
@@ -83,9 +83,9 @@ def run_study(
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A study whose answer is known: ``result`` has a summary that lacks the trade, and no tables.
+    """A study whose answer is known: the summary in ``result`` lacks the backtest, and there are no tables yet.
 
-    ``finish`` makes these, with the names of its stages told to its argument, and returns the whole result.
+    ``finish`` adds both and returns the whole result; it calls its argument with the name of each stage.
     """
 
     result: StudyResult
@@ -102,7 +102,7 @@ def answer_study(
     trials: Trials | None = None,
     start: Start = in_turn,
 ) -> Answered:
-    """Run a study as far as its answer; parameters and errors are those of `run_study`."""
+    """Run a study until its answer is known; parameters and errors as in `run_study`."""
     events = with_shocks(events, config)
     own = read_covariates(events, config)
     progress("returns, windows, market model")
@@ -144,8 +144,8 @@ def answer_study(
 def _finished(
     run: StudyRun, answer: StudyResult, aar: pd.DataFrame, earlier: Trials, start: Start, tell: Progress
 ) -> StudyResult:
-    """Add the tables and, where reversals are asked about, the trade to an answer."""
-    # A ratio of real prices says nothing on simulated ones, nor the other way round.
+    """Add the tables and, if the study asks about reversals, the backtest to an answer."""
+    # Sharpe ratios from real and from simulated prices are not comparable.
     logged = {} if run.prices.simulated else earlier.rules
     trade = start(_trade, run, logged) if run.asked else None
     tell("tables")
@@ -185,8 +185,8 @@ def run_list(
     returns
         Whether the numbers of a frame of prices are returns.
     scratch
-        Empty folder on a disk that all workers see. It receives tables of returns and the tables with one row a
-        firm-event; keep it as long as these are read.
+        Empty folder on a disk that all workers can read. It receives tables of returns and the tables with one row for
+        each firm-event; keep it as long as these are read.
     **how
         ``workers`` of `large.engine.run_market`.
 
@@ -226,7 +226,7 @@ def _count_trials(
     rules: Mapping[str, float],
     config: StudyConfig,
 ) -> None:
-    """Note how many specifications were run with this one, and which ones before."""
+    """Record the number of specifications, this run included, and those run before."""
     own = specification_digest(config)
     summary["trials"] = len({*studies, own})
     manifest["trials"] = Trials(studies - {own}, rules).as_dict()
@@ -234,7 +234,7 @@ def _count_trials(
 
 @dataclass(frozen=True, slots=True)
 class _Traded:
-    """The backtest in tables and words, and the trading specifications that had been run before it."""
+    """The backtest as tables and sentences, and the trading specifications that were run before it."""
 
     tables: Mapping[str, pd.DataFrame]
     summary: Mapping[str, Any]
@@ -244,7 +244,7 @@ class _Traded:
 def _ask(
     computed: Computed, samples: Sequence[Sample], events: Events, config: StudyConfig, prices: PriceTable, parts: Parts
 ) -> tuple[Findings, tuple[ClaimVerdict, ...]]:
-    """Return what is found about reversals, and the claims held against the prices."""
+    """Return the results on reversals, and the claims compared with the prices."""
     headline = headline_of(samples, config)
     shocks = study_shocks(computed, headline, config)
     beside = Path(events.path).parent
@@ -294,5 +294,5 @@ def _inputs(paths: Sequence[Path]) -> list[dict[str, str]]:
 
 
 def _beside(path: Path, read: Callable[[Path], tuple[Row, ...]]) -> tuple[Row, ...]:
-    """Read a file that may stand beside the events; nothing where there is none."""
+    """Read an optional file in the folder of the events; return nothing if it does not exist."""
     return read(path) if path.is_file() else ()

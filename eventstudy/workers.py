@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 ENGINES = ("dask", "local")
-#: Deaths of a worker in a row, without a single block finished in between, after which to give up.
+#: Number of workers that may die in a row, with no block finished in between, before the run gives up.
 DEATHS = 3
 #: Seconds to wait for the scheduler of a cluster, and for its first worker.
 PATIENCE = 5
@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 
 
 class Work(Protocol):
-    """A function that was started; its result can be asked for once."""
+    """A function that was started; its result can be collected once."""
 
     def result(self) -> Any:
         """Wait for the function, and return what it returned or raise what it raised."""
@@ -62,20 +62,20 @@ class _Postponed:
 
 
 def in_turn(function: Callable[..., Any], *arguments: Any) -> Work:
-    """Run the function in this process, when its result is asked for."""
+    """Run the function in this process, when its result is collected."""
     return _Postponed(function, arguments)
 
 
 @contextmanager
 def forked_children() -> Iterator[Start]:
-    """Give a `Start` that runs each function in a forked child; children end with the block.
+    """Context that yields a `Start`, which runs each function in a forked child; children end with the context.
 
-    Arguments are not copied, results come back pickled. A library with threads of its own, such as Typst,
-    must not be used in a child: a fork does not take its threads along.
+    Arguments are not copied; results are pickled. A library with its own threads, such as Typst, must not be used in a
+    child, because a fork does not copy threads.
 
-    Gives `in_turn` with one CPU, in a thread, in a process that may have no children, and off Linux: a
-    process that starts anew would import for longer than it works, and elsewhere forking a process whose
-    system libraries have threads is not safe.
+    Yields `in_turn` with one CPU, in a thread, in a process that may not have children, and on systems other than
+    Linux: there forking is not safe if system libraries have threads, and a new process would spend more time on
+    imports than on work.
     """
     if not _can_fork():
         yield in_turn
@@ -129,15 +129,15 @@ def _fork(function: Callable[..., Any], arguments: tuple[Any, ...]) -> _Child:
     context = multiprocessing.get_context("fork")
     reader, writer = context.Pipe(duplex=False)
     process = context.Process(target=_serve, args=(reader, writer, function, arguments), daemon=True)
-    # Ctrl-C reaches the whole group and the parent answers for all. One that comes now waits until the
-    # child, which ignores it, is made.
+    # Ctrl-C reaches the whole process group, and the parent handles it for all. It is blocked until the
+    # child, which ignores it, exists.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with warnings.catch_warnings():
-            # Python warns of other threads, whose locks a child may find closed. Those of the linear
-            # algebra library look after themselves, and a child never writes to a terminal.
+            # Python warns that other threads may hold locks in the child. The linear algebra library handles
+            # its own threads, and a child never writes to a terminal.
             warnings.simplefilter("ignore", DeprecationWarning)
-            # The child's collector need not walk, and so copy, the pages that are there already.
+            # So the child's garbage collector does not touch, and thereby copy, existing memory pages.
             gc.freeze()
             process.start()
     finally:
@@ -154,7 +154,7 @@ def _serve(reader: Connection, writer: Connection, function: Callable[..., Any],
     value, failure = None, None
     try:
         _die_with(multiprocessing.parent_process())
-        # The parent, which will wait for this child, goes first where CPUs are short.
+        # If CPUs are short, the parent has priority; it waits for this child later.
         os.nice(5)
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
             try:
@@ -169,7 +169,7 @@ def _serve(reader: Connection, writer: Connection, function: Callable[..., Any],
 
 
 def _die_with(parent: Any) -> None:
-    """Let the system end this process with its parent, whose locks and unfinished files it would hold."""
+    """Let the system end this process with its parent; otherwise it would keep the parent's locks and open files."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent is None or os.getppid() != parent.pid:
         raise ProcessLookupError("the parent process has ended")
@@ -184,31 +184,31 @@ def run_blocks(
     scheduler: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Result]:
-    """Return ``function`` of every task, in the order of the tasks.
+    """Apply ``function`` to every task and return the results in the order of the tasks.
 
     Parameters
     ----------
     function
-        Of one block and nothing else: no state, and no random numbers but from a seed in the task.
-        Then the results have the same bytes whatever ``jobs`` and ``engine``.
+        Depends only on the task: no state, and random numbers only from a seed in the task. Then results are
+        identical, byte by byte, for every ``jobs`` and ``engine``.
     jobs
         Processes of the engine ``local``; 1 works in this process. A cluster uses all its workers.
     scheduler
         Address of the cluster's scheduler, for the engine ``dask``.
     progress
-        Called with the blocks done, in whatever order, and all blocks.
+        Called with the number of finished blocks and the number of all blocks.
 
     Raises
     ------
     ConfigError
-        Where the engine is unknown, Dask is not installed or the scheduler cannot be reached.
+        If the engine is unknown, Dask is not installed or the scheduler cannot be reached.
     EventStudyError
-        Where workers die again and again.
+        If workers die repeatedly.
 
     Notes
     -----
-    A block whose worker was killed is done again by another; blocks that are done are kept. Where
-    processes cannot share locks the blocks are done here, one by one.
+    If a worker is killed, another worker computes its block again; finished blocks are kept. If processes cannot share
+    locks, the blocks are computed in this process, one by one.
     """
     say = progress or _silent
     if problem := engine_problem(engine, scheduler):
@@ -222,7 +222,7 @@ def run_blocks(
 
 
 def have_shared_locks() -> bool:
-    """Return whether processes can share a lock: not where /dev/shm is missing or read-only, say."""
+    """Return whether processes can share a lock; they cannot if, for example, /dev/shm is missing or read-only."""
     try:
         multiprocessing.get_context("spawn").Lock()
     except (ImportError, OSError):
@@ -231,7 +231,7 @@ def have_shared_locks() -> bool:
 
 
 def engine_problem(engine: str, scheduler: str) -> str:
-    """Return what is wrong with an engine and its scheduler's address, empty where nothing is."""
+    """Return the problem with an engine or its scheduler's address, empty if there is none."""
     if engine not in ENGINES:
         return f"engine {engine!r} is unknown; {nearest(engine, ENGINES)}"
     if engine == "local" and scheduler:
@@ -259,7 +259,7 @@ def _one_by_one(
 def _gather(
     function: Callable[[Task], Result], tasks: Sequence[Task], settings: dict[str, Any], say: Callable[[int, int], None]
 ) -> list[Result]:
-    """Collect results by number as they come; after a death go on with those that are missing."""
+    """Collect results by number as they arrive; after a worker dies, continue with the missing ones."""
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     found: dict[int, Result] = {}
@@ -284,7 +284,7 @@ def _numbered(
 
     missing = [number for number in range(len(tasks)) if number not in found]
     with parallel_config(**settings):
-        # One block a message: grouped ones would have to wait for, and die with, each other.
+        # One block in each message: grouped blocks would wait for each other and be lost together.
         results = Parallel(return_as="generator_unordered", batch_size=1)(
             delayed(_with_number)(function, number, tasks[number]) for number in missing
         )
@@ -292,9 +292,9 @@ def _numbered(
 
 
 def _with_number(function: Callable[[Task], Result], number: int, task: Task) -> tuple[int, Result]:
-    """One block, on one thread: sums of the linear algebra depend on how many threads share them.
+    """Compute one block on one thread, because sums in linear algebra depend on the number of threads.
 
-    Small products are quicker so, too; threads would mostly wait for each other.
+    Small products are also faster on one thread.
     """
     with threadpool_limits(1, "blas"):
         return number, function(task)

@@ -272,7 +272,7 @@ def test_the_tree_of_contributing_is_the_order_of_the_folders() -> None:
         name for name in ORDER if name != "__main__" and "." not in name
     ] + ["sectors"]
     inner = re.findall(r"^    (\w[\w.]*)/? ", text, re.M)
-    there = {path.name for path in (PACKAGE / "core").iterdir() if not path.name.startswith("__")}
+    there = {path.name for f in ("core", "reversal") for path in (PACKAGE / f).iterdir() if path.name[0] != "_"}
     assert set(inner) == there
 
 

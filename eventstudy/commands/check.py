@@ -70,7 +70,7 @@ def command(inputs: Inputs, as_json: bool) -> None:
 
 
 def _check_list(inputs: Inputs, *, as_json: bool) -> None:
-    """Show what a run would use of more firm-events than are held in memory, in counts."""
+    """Print counts of what a run of a long list (more firm-events than fit in memory) would use."""
     from eventstudy.messages import catalogue
     from eventstudy.report.terminal import print_counts, print_warnings
     from eventstudy.study import run_list
@@ -88,7 +88,7 @@ def _check_list(inputs: Inputs, *, as_json: bool) -> None:
 
 
 def _refuse_nothing(found: Checked) -> None:
-    """Leave with the exit code of a run that could use nothing."""
+    """Exit with the code of a run in which no event can be used."""
     from eventstudy.core.selection import drop_kind
 
     if not found.usable:

@@ -12,12 +12,12 @@ MANY_FILES = (errno.EMFILE, errno.ENFILE)
 #: Bytes below which a folder counts as full.
 FULL = 1_000_000
 KEPT = "what was half written is removed, earlier results are as they were"
-#: How the system's loader says that a library found no memory.
+#: Messages of the system's loader if there is not enough memory for a library.
 _NO_ROOM = ("failed to map segment", "cannot allocate memory")
 
 
 def refusal(error: Exception) -> str:
-    """Return what the machine refused and what to do; empty where the error is the program's own."""
+    """Return what the machine refused and what to do; empty if the error is one of the program."""
     of_loader = isinstance(error, ImportError) and any(text in str(error).lower() for text in _NO_ROOM)
     if isinstance(error, MemoryError) or of_loader:
         return f"the memory is not enough for this; {KEPT}. Free some, or give fewer --jobs or events"

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they name: the inputs and the prices of a study."""
+"""Options that several commands share: they name the inputs and the prices of a study."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class InputFile(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path, whether or not there is such a file."""
+        """Return the path, whether or not the file exists."""
         path = Path(str(super().convert(value, param, ctx)))
         if path.exists() and not path.is_file() and not path.is_dir():
             self.fail(f"{path} is a pipe or a device, which may have no end; give a file", param, ctx)
@@ -42,7 +42,7 @@ class InputFile(click.Path):
 
 
 def _events_given(context: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-    """Say what to give where neither an events file nor an example was named."""
+    """Raise an error that says what to give if neither an events file nor an example was named."""
     if path is None and not context.params.get("example"):
         here = " 'events.csv' in this folder is one:" if Path("events.csv").is_file() else ""
         raise click.UsageError(
@@ -88,7 +88,7 @@ EXAMPLE = click.option(
     is_eager=True,
     help="Run a sector of the package with its events and, if it has them, its prices.",
 )
-#: What a study without a file is about.
+#: Options that describe a study without a study file.
 PLAIN = (
     click.option(
         "--exchange",
@@ -121,7 +121,7 @@ OUT = click.option(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a command line says of a study: its events, settings and prices.
+    """The inputs of a study as given on the command line: events, settings and prices.
 
     ``exchange``, ``benchmark`` and ``write_config`` are the options of `PLAIN`.
     """
@@ -136,7 +136,7 @@ class Inputs:
     write_config: Path | None = None
 
     def changed(self, settings: Mapping[str, Any]) -> Inputs:
-        """Return the same with some settings changed, by their names in ``--set``."""
+        """Return the same inputs with some settings changed, by their names in ``--set``."""
         more = (f"{name}={json.dumps(value)}" for name, value in settings.items())
         return replace(self, overrides=(*self.overrides, *more))
 
@@ -155,7 +155,7 @@ class Inputs:
         def assumed() -> dict[str, Any]:
             nonlocal described
             described = False
-            # Where the events could not be read, the other faults of the settings are looked for with any peer.
+            # If the events could not be read, the settings are still checked, with an arbitrary peer.
             if not outcome:
                 return assumed_table(["A"], "", "")
             tickers = list(dict.fromkeys(ticker for event in outcome[0] for ticker in event.tickers))
@@ -175,9 +175,9 @@ class Inputs:
         return outcome[0], outcome[1]
 
     def read_list(self) -> tuple[EventList, StudyConfig]:
-        """Read a list of more firm-events than are held in memory and its settings, which name one market.
+        """Read a list of more firm-events than fit in memory, and its settings, which name one market.
 
-        The tickers of the events are the peers where the settings name none.
+        If the settings name no peers, the tickers of the events are the peers.
         """
         from eventstudy.large.event_list import read_list
 
@@ -191,7 +191,7 @@ class Inputs:
         return read, config
 
     def refuse_short(self, prereg: Path | None = None) -> None:
-        """Refuse what a list of more firm-events than are held in memory cannot have."""
+        """Refuse options that a list of more firm-events than fit in memory does not support."""
         from eventstudy.config import IN_MEMORY
 
         if prereg or not self.prices or not Path(self.prices).exists():
@@ -208,7 +208,7 @@ class Inputs:
         )
 
     def _refuse_plain(self) -> None:
-        """Refuse what describes a study without a file where this one has a file."""
+        """Refuse the options of a study without a file if this study has one."""
         given = [f"--{name.replace('_', '-')}" for name in _PLAIN_NAMES if getattr(self, name)]
         if given:
             raise click.UsageError(
@@ -216,7 +216,7 @@ class Inputs:
             )
 
     def _assumed(self, tickers: Sequence[str]) -> dict[str, Any]:
-        """Markets and peers of some tickers, which are told, and written where that is asked for."""
+        """Return the assumed markets and peers of some tickers; print them, and write them for ``--write-config``."""
         from eventstudy.config.plain import assumed_table, toml_of
 
         table = assumed_table(tickers, self.exchange, self.benchmark)
@@ -233,7 +233,7 @@ class Inputs:
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that name a study; it gets them as one `Inputs`."""
+    """Add to a command the options that name a study; the command receives one `Inputs`."""
 
     @functools.wraps(command)
     def with_inputs(*, example: str | None, accept_suspect: bool = False, **options: Any) -> Any:
@@ -250,7 +250,7 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_example(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The inputs of a shipped sector; events or prices that are given go before its own."""
+    """The inputs of a sector of the package; given events or prices replace those of the sector."""
     from eventstudy.config import sector_file, sector_prices
 
     if given["sector"] or given["config_file"]:
@@ -261,7 +261,7 @@ def _of_example(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def worker_options(command: Command) -> Command:
-    """Give a command what names its workers; none of it changes a result."""
+    """Add the options for workers to a command; they do not change results."""
     for option in (SCHEDULER, ENGINE, JOBS):
         command = option(command)
     return command
@@ -275,7 +275,10 @@ def prices_of_study(events: Events, config: StudyConfig, asked: str | None, cons
 
 
 def locked_question(path: Path, events: Events, config: StudyConfig, *, allow: bool) -> dict[str, Any]:
-    """Hold a run against its locked question; other events or windows need leave. Returns what the summary says."""
+    """Compare a run with its locked question and return the entry of the summary.
+
+    Other events or windows raise an error without ``--allow-departures``.
+    """
     from eventstudy.messages import text
     from eventstudy.results.prereg import departures, summary_of
 

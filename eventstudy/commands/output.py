@@ -1,4 +1,4 @@
-"""How the commands print: the console, progress of a fetch, remarks, rows as JSON."""
+"""Output of the commands: console, progress of a fetch, remarks, rows as JSON."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def console_for(silent: bool) -> Console:
     from rich.console import Console
 
-    # Into a pipe or a file a table keeps all its columns; a terminal has its own width.
+    # In a pipe or a file a table keeps all columns; on a terminal it is fitted to the width.
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140
     return Console(quiet=silent, soft_wrap=False, width=width)
 
 
 def teller(config: StudyConfig, console: Console) -> Callable[[str], None]:
-    """Give a function that prints what is to be known of the prices, in the study's language."""
+    """Return a function that prints remarks on the prices, in the study's language."""
     from eventstudy.messages import catalogue, said
 
     words = catalogue(config.study.language, config.study.kind)
@@ -33,7 +33,7 @@ def teller(config: StudyConfig, console: Console) -> Callable[[str], None]:
 
 @contextmanager
 def watching(silent: bool) -> Iterator[Watch | None]:
-    """Show on stderr which ticker is being fetched; nothing where nobody watches."""
+    """Show on stderr which ticker is being fetched; show nothing if stderr is not a terminal."""
     if silent or not sys.stderr.isatty():
         yield None
         return

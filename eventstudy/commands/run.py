@@ -100,7 +100,7 @@ def command(
     locked = locked_question(prereg_file, read, config, allow=allow_departures) if prereg_file else None
     with reserve(out) as place, forked_children() as start, aside(place) as scratch:
         reading = (lambda: None) if long else _begin_prices(start, read, config, prices, console)
-        # What the study imports takes as long as reading its prices.
+        # Importing the modules of the study takes about as long as reading its prices.
         from eventstudy.report.progress import heeding, watched
         from eventstudy.report.trials import log_trial, past_trials
         from eventstudy.study import Answered, run_list
@@ -131,7 +131,7 @@ def command(
 
 
 def _answered(events: Events, config: StudyConfig, prices: PriceTable, **options: Any) -> Answered:
-    """Run the study as far as its answer; where nothing can be used, say which tickers the files name."""
+    """Run the study until its answer is known; if no event can be used, the error lists the tickers of the files."""
     from eventstudy.study import answer_study
 
     try:
@@ -145,7 +145,7 @@ def _answered(events: Events, config: StudyConfig, prices: PriceTable, **options
 def _told(
     result: StudyResult, folder: Path, console: Console, later: Sequence[str], *, as_json: bool, quiet: bool
 ) -> None:
-    """Print the warnings that came after the answer and where the pack is; on stderr whether a font was missing."""
+    """Print later warnings and the path of the pack; on stderr, whether a font was missing."""
     from eventstudy.report.render.pdf import missing_font
 
     if "pdf" in result.report.formats and (note := missing_font(result)):
@@ -165,13 +165,13 @@ def _told(
 def _begin_prices(
     start: Start, events: Events, config: StudyConfig, asked: str | None, console: Console
 ) -> Callable[[], PriceTable]:
-    """Begin to read prices that are on this machine; others are fetched here, where one can watch."""
+    """Start reading local prices in a child; prices from the internet are fetched in this process, with progress."""
     from eventstudy.exchanges.calendars import remember
     from eventstudy.prices.sources import is_local, prices_and_calendars
 
     if not is_local(events, config, asked):
         return functools.partial(prices_of_study, events, config, asked, console)
-    # Both processes need it: imported once.
+    # Imported before the fork, because both processes need it.
     importlib.import_module("pandas")
     work, tell = start(prices_and_calendars, events, config, asked), teller(config, console)
 

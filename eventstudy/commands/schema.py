@@ -1,4 +1,4 @@
-"""`eventstudy schema`: JSON Schema of a study file, for editors, and of summary.json, for programs that read it."""
+"""`eventstudy schema`: JSON Schema of a study file, for editors, and of JSON files of packs, for programs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SECTION = "Set up"
     "schema",
     epilog=examples("eventstudy schema > eventstudy.schema.json", "eventstudy schema summary > summary.schema.json"),
 )
-@click.argument("of", metavar="[study|summary|pool]", type=click.Choice(["study", "summary", "pool"]), default="study")
+@click.argument("of", type=click.Choice(["study", "summary", "pool", "simulation"]), default="study")
 def command(of: str) -> None:
-    """Print the JSON Schema of a study file (TOML), or of the summary.json of a run or of a pool.
+    """Print the JSON Schema of a study file (TOML), of the summary.json of a run or a pool, or of simulation.json.
 
     Save the schema of the study in the folder of the study file and write "#:schema eventstudy.schema.json" as the
     first line of the study file. Editors then complete and check the file.
@@ -25,6 +25,7 @@ def command(of: str) -> None:
     from eventstudy.config.schema import study_schema
     from eventstudy.pooling.schema import pool_schema
     from eventstudy.results.summary_schema import summary_schema
+    from eventstudy.simulate.schema import simulation_schema
 
-    schema = {"study": study_schema, "summary": summary_schema, "pool": pool_schema}[of]()
-    click.echo(json.dumps(schema, indent=1, ensure_ascii=False))
+    schemas = {"study": study_schema, "summary": summary_schema, "pool": pool_schema, "simulation": simulation_schema}
+    click.echo(json.dumps(schemas[of](), indent=1, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""The study's settings: what there are, what each may hold, and how they are read."""
+"""The study's settings: their names, accepted values, and how they are read."""
 
 from __future__ import annotations
 

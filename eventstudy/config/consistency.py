@@ -1,4 +1,4 @@
-"""Whether the settings of a study fit each other."""
+"""Check whether the settings of a study are consistent."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from eventstudy.config.settings import StudyConfig, Windows
 from eventstudy.errors import ConfigError, Problem, nearest
 from eventstudy.workers import engine_problem
 
-#: Models whose regression can weigh a return over several sessions by 1/n.
+#: Models whose regression can weight a return over n sessions by 1/n.
 TRADE_TO_TRADE = ("raw", "mean_adjusted", "market_adjusted", "market", "capm", "factors")
 
 
 def check(config: StudyConfig, *, peers: bool = True, written: Container[str] = ("drop", "post")) -> None:
-    """Refuse settings outside their limits and those that do not fit each other.
+    """Refuse settings outside their limits and settings that contradict each other.
 
     Parameters
     ----------
     peers
-        Whether the study needs peers; that of a whole market names none.
+        Whether the study needs peers; the study of a whole market names none.
     written
         Windows that the study names itself. A drop or post window that it does not name may lie outside a short
         event window, unless `Reversal.ask` says ``yes``.
@@ -65,7 +65,7 @@ def _length(windows: Windows) -> int:
     return windows.estimation[1] - windows.estimation[0] + 1
 
 
-#: What a model cannot do without: the setting, and an example of it.
+#: Settings that a model requires, with an example.
 _NEEDS: dict[str, tuple[tuple[str, str], ...]] = {
     "capm": (("factors_file", "a CSV with a date column"), ("risk_free", 'the risk-free column, such as "RF"')),
     "factors": (("factors_file", "a CSV with a date column"), ("factors", 'such as ["Mkt-RF", "SMB", "HML"]')),
@@ -106,7 +106,7 @@ def _donors(config: StudyConfig) -> Iterator[str]:
 
 
 def _entry(config: StudyConfig) -> Iterator[str]:
-    """Yield what makes a trade impossible: decided before the drop, or sold before it is bought."""
+    """Yield problems that make a trade impossible: decided before the drop, or sold before it is bought."""
     trade, drop = config.backtest, config.windows.drop
     entry = int(trade.entry.partition("+")[2])
     if entry - 1 < drop[0]:
@@ -119,7 +119,7 @@ def _entry(config: StudyConfig) -> Iterator[str]:
 
 
 def _markets(config: StudyConfig) -> Iterator[str]:
-    """Yield exchanges and peers that the study does not describe."""
+    """Yield problems with exchanges and peers: names that the study uses but does not define."""
     mics = [market.mic for market in config.markets]
     yield from (f"market {mic} is described twice" for mic in _twice(mics))
     for row in config.costs:
@@ -133,7 +133,7 @@ def _markets(config: StudyConfig) -> Iterator[str]:
 
 
 def _fx(config: StudyConfig) -> Iterator[str]:
-    """Yield rates that would not turn a currency of the study into its own."""
+    """Yield exchange rates that do not convert a currency into that of the study."""
     base = config.study.currency
     for currency, ticker in config.backtest.fx.items():
         if currency == base:

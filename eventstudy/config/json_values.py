@@ -14,10 +14,10 @@ from eventstudy.messages import text
 
 
 def plain_json(value: Any) -> Any:
-    """Return ``value`` of plain JSON types.
+    """Return ``value`` as plain JSON types.
 
     Numbers of numpy become Python's, NaN and infinities None, dates ISO texts, tuples lists, keys texts.
-    A `Message` stays one: it is a text that knows what it is made of.
+    A `Message` is kept, since it is a text with its key and fields.
     """
     if isinstance(value, Reason):
         return text(value)
@@ -33,11 +33,11 @@ def plain_json(value: Any) -> Any:
 
 
 def json_text(content: Any) -> str:
-    """Return ``content`` with sorted keys, two spaces deep, NaN as null, and a line's end."""
+    """Return ``content`` as JSON with sorted keys, indented by two, NaN as null, and a final newline."""
     text = json.dumps(plain_json(content), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
     return text + "\n"
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Write ``content`` as `json_text` has it."""
+    """Write ``content`` in the form of `json_text`."""
     path.write_text(json_text(content), encoding="utf-8", newline="\n")

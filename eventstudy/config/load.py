@@ -1,7 +1,7 @@
 """The study's settings: TOML layers read into frozen dataclasses.
 
 Layers, later ones win: defaults, the sector's TOML (``--sector`` or ``study.sector``), the
-``eventstudy.toml`` beside the events file, ``--config FILE``, ``--set key=value``.
+``eventstudy.toml`` in the folder of the events file, ``--config FILE``, ``--set key=value``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from eventstudy.config.settings import Peer, StudyConfig, Windows
 from eventstudy.errors import ConfigError, Problem, nearest
 
 SECTORS = Path(__file__).parents[1] / "sectors"
-#: A key of a peer's table as like a setting as this (difflib's ratio) is a misspelt one, not a covariate.
+#: If a key of a peer's table is at least this similar to a setting (difflib's ratio), it is misspelt and no covariate.
 SLIP = 0.8
 
 
@@ -39,7 +39,7 @@ def sector_file(name: str) -> Path:
 
 
 def sector_prices(name: str) -> Path | None:
-    """Path of the prices that ship with a sector, None where it has none; `ConfigError` as `sector_file`."""
+    """Path of the prices of a shipped sector, None if it has none; `ConfigError` as in `sector_file`."""
     path = sector_file(name).with_name("prices.parquet")
     return path if path.is_file() else None
 
@@ -55,8 +55,8 @@ def load_config(
 ) -> StudyConfig:
     """Read and check all layers of settings for a study of ``events_path``.
 
-    ``assumed`` gives the lowest layer of a study of which no sector and no file names the peers. Without ``peers``
-    the study is one of a whole market, which names none. One `ConfigError` tells every problem.
+    ``assumed`` is the lowest layer of a study whose peers are named by no sector and no file. Without ``peers`` the
+    study is that of a whole market, which names none. One `ConfigError` lists every problem.
     """
     layers, named = _files(events_path, sector, config_file)
     if assumed and not any("peers" in table for _, table in layers):
@@ -85,11 +85,10 @@ def load_config(
 
 
 def cut_to_event(values: Any, written: Collection[str]) -> Any:
-    """Return the section ``windows`` with what the study does not name itself fitted to what it names.
+    """Return the section ``windows`` with the defaults fitted to the windows that the study names.
 
-    The estimation window ends before the event window, and drop, post and CAR windows end with it; one that has
-    no day in it stays as it is.
-    Values that are no windows stay, too: they are refused later.
+    The estimation window ends before the event window. Drop, post and CAR windows are cut at its end; a window without
+    a day in it is not changed. Values that are no windows are not changed either; they are refused later.
     """
     if not isinstance(values, Mapping):
         return values
@@ -115,7 +114,7 @@ def cut_to_event(values: Any, written: Collection[str]) -> Any:
 def _files(
     events_path: Path, sector: str | None, config_file: Path | None
 ) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
-    """The layers that are files, the lowest first, and the sector that is named."""
+    """The layers that are files, the lowest first, and the named sector."""
     local = events_path.parent / "eventstudy.toml"
     layers = [_read(path) for path in (local if local.is_file() else None, config_file) if path is not None]
     named = sector or next((s for _, t in reversed(layers) if (s := _named_sector(t))), None)
@@ -126,7 +125,7 @@ def _files(
 
 
 def config_from_dict(settings: Mapping[str, Any], *, source: str = "manifest.json", peers: bool = True) -> StudyConfig:
-    """Return the settings that `StudyConfig.as_dict` wrote into a manifest, or that ``source`` gives likewise."""
+    """Return the settings that `StudyConfig.as_dict` wrote into a manifest or another ``source``."""
     problems = unknown_keys(source, settings)
     if not problems:
         finished, windows = source == "manifest.json", settings.get("windows", {})
@@ -135,13 +134,13 @@ def config_from_dict(settings: Mapping[str, Any], *, source: str = "manifest.jso
         config = _build(StudyConfig, _revived(StudyConfig, fitted), "", problems)
     if problems:
         raise ConfigError(problems)
-    # Which windows a finished study named itself is not known any more.
+    # A manifest does not say which windows the study named itself.
     check(config, peers=peers, written=written)
     return typing.cast(StudyConfig, config)
 
 
 def _revived(hint: Any, value: Any) -> Any:
-    """Undo `StudyConfig.as_dict` by the annotation: ISO texts become dates, absent values leave."""
+    """Undo `StudyConfig.as_dict` by the annotation: ISO texts become dates, absent values are removed."""
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         hints = {name.rstrip("_"): item for name, item in typing.get_type_hints(hint).items()}
         return {key: _revived(hints.get(key), item) for key, item in value.items() if item is not None}
@@ -153,7 +152,7 @@ def _revived(hint: Any, value: Any) -> Any:
 
 
 def _named_sector(table: Mapping[str, Any]) -> str:
-    """The ``study.sector`` of one layer; empty where it is absent or, to be refused later, no text."""
+    """The ``study.sector`` of one layer; empty if it is absent or no text (which is refused later)."""
     study = table.get("study")
     sector = study.get("sector", "") if isinstance(study, Mapping) else ""
     return sector if isinstance(sector, str) else ""
@@ -187,7 +186,7 @@ def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def unknown_keys(source: str, table: Mapping[str, Any]) -> list[Problem]:
-    """Return a problem for every key that is no setting, with its line where ``source`` is a file."""
+    """Return a problem for every key that is no setting, with its line if ``source`` is a file."""
     problems = []
     hints = typing.get_type_hints(StudyConfig)
     for section, values in table.items():
@@ -208,7 +207,7 @@ def unknown_keys(source: str, table: Mapping[str, Any]) -> list[Problem]:
 
 
 def _unknown(source: str, key: str, path: str, accepted: typing.Iterable[str]) -> Problem:
-    """The problem of a key that is no setting, with its line where the source is a file."""
+    """The problem for a key that is no setting, with its line if the source is a file."""
     pattern = re.compile(rf"^\s*(\[+\s*)?{re.escape(key)}\s*(=|\])")
     lines = Path(source).read_text(encoding="utf-8-sig").splitlines() if Path(source).is_file() else []
     line = next((number for number, line in enumerate(lines, 1) if pattern.match(line)), None)
@@ -240,7 +239,7 @@ def _build(kind: Any, table: Mapping[str, Any], path: str, problems: list[Proble
 
 
 def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
-    """Return ``value`` as the annotated type, or note a problem that says what is accepted."""
+    """Return ``value`` as the annotated type, or record a problem that says what is accepted."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         kinds = [kind for kind in arguments if kind is not type(None)]

@@ -15,14 +15,14 @@ from eventstudy.errors import ConfigError, nearest
 from eventstudy.exchanges.exchange import HOME, exchanges
 from eventstudy.exchanges.tickers import spelled
 
-#: Endings of a file that holds an index.
+#: File name endings of an index file.
 _FILES = (".csv", ".csv.gz", ".parquet", ".xlsx", ".dta", ".feather", ".tsv", ".txt")
-#: Names beside the sections of a study file.
+#: Accepted names in addition to the sections of a study file.
 _NAMES = ("peers", "benchmark", "exchange", "windows", "estimation", "model")
 
 
 def exchange_of(ticker: str, exchange: str = HOME) -> str:
-    """Return the MIC that a ticker's ending tells, or ``exchange`` where it has none.
+    """Return the MIC that follows from a ticker's ending, or ``exchange`` if it has none.
 
     >>> exchange_of("600519.SS"), exchange_of("BRK.B")
     ('XSHG', 'XNYS')
@@ -34,12 +34,12 @@ def exchange_of(ticker: str, exchange: str = HOME) -> str:
 
 
 def index_file(benchmark: str) -> bool:
-    """Whether an index is named by the file that holds it, rather than by its ticker."""
+    """Whether an index is given as a file, not as a ticker."""
     return benchmark.lower().endswith(_FILES) and Path(benchmark).is_file()
 
 
 def study_settings(names: Mapping[str, Any], tickers: Sequence[str] | None = None) -> StudyConfig:
-    """Return the settings of `study_table`, checked; without ``tickers`` they need no peers yet.
+    """Return the checked settings of `study_table`; without ``tickers`` peers are not required yet.
 
     Raises
     ------
@@ -54,14 +54,14 @@ def study_settings(names: Mapping[str, Any], tickers: Sequence[str] | None = Non
 
 
 def study_table(names: Mapping[str, Any], tickers: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the study file, as a table of plain values, that would say the same as some names.
+    """Return the content of the study file, as plain values, that is equivalent to some names.
 
     Parameters
     ----------
     names
-        Those of ``Study(…)``: ``benchmark``, ``windows``, the sections of a study file.
+        The arguments of ``Study(…)``: ``benchmark``, ``windows``, the sections of a study file.
     tickers
-        The peers where ``names`` has none: those of the events. The ending names the exchange.
+        The tickers of the events; they are the peers if ``names`` has none. Their endings give the exchange.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def study_table(names: Mapping[str, Any], tickers: Sequence[str] = ()) -> dict[s
 
 
 def assumed_table(tickers: Sequence[str], exchange: str, benchmark: str) -> dict[str, Any]:
-    """Return markets and peers of a study of these tickers alone; raises as `study_table`."""
+    """Return markets and peers of a study of only these tickers; raises as `study_table`."""
     table = study_table({"exchange": exchange or HOME, "benchmark": benchmark}, tickers)
     return {name: table[name] for name in ("markets", "peers")}
 
@@ -117,12 +117,12 @@ def toml_of(table: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
 
 def toml_text(text: str) -> str:
     """Return a text as TOML writes it."""
-    # As in JSON, but for DEL, which no ticker or name has.
+    # As in JSON, except for DEL, which does not occur in tickers or names.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "")
 
 
 def _peer_tables(peers: Any, exchange: str) -> list[dict[str, Any]]:
-    """Peers as a study file has them: of tickers, of dicts, or of a frame with a row each."""
+    """Peers in the form of a study file, from tickers, dicts, or a frame with one row for each."""
     if hasattr(peers, "__arrow_c_stream__") and hasattr(peers, "columns"):
         import pyarrow as pa
 
@@ -135,7 +135,7 @@ def _peer_tables(peers: Any, exchange: str) -> list[dict[str, Any]]:
             f"peers of the type {type(peers).__name__}: accepted are tickers, dicts such as "
             "{'ticker': 'JNJ', 'group': 'core'}, and a frame with a column 'ticker'"
         ) from error
-    # A cell of a frame that is empty is None or, not equal to itself, NaN.
+    # An empty cell of a frame is None or NaN; NaN is not equal to itself.
     kept = [{name: cell for name, cell in table.items() if cell is not None and cell == cell} for table in tables]
     return [{"market": exchange_of(str(table.get("ticker", "")), exchange), **table} for table in kept]
 
@@ -158,7 +158,7 @@ def _markets(mics: Sequence[str], benchmark: str | Mapping[str, str]) -> list[di
 
 
 def _index(name: str) -> str:
-    """A file as it is; a ticker as the prices' tickers are read, such as VWRETD for vwretd."""
+    """A file unchanged; a ticker in the spelling in which tickers of prices are read, such as VWRETD for vwretd."""
     if index_file(name):
         return name
     if name.lower().endswith(_FILES):
@@ -167,7 +167,7 @@ def _index(name: str) -> str:
 
 
 def _windows(windows: Any, estimation: Any) -> dict[str, Any]:
-    """The section of windows: as given, or with what is written from the event windows asked for."""
+    """The section of windows: as given, or derived from the requested event windows."""
     default = Windows()
     table: dict[str, Any] = dict(windows) if isinstance(windows, Mapping) else {}
     if windows is not None and not isinstance(windows, Mapping):
@@ -179,7 +179,7 @@ def _windows(windows: Any, estimation: Any) -> dict[str, Any]:
         table.setdefault("minimum", max(10, min(default.minimum, (last - first + 1) * 4 // 5)))
     car = table.get("car", ())
     if "car" in table and isinstance(car, list | tuple) and car and all(map(_is_pair, car)):
-        # The other windows that nobody wrote are fitted to this one by `cut_to_event`.
+        # `cut_to_event` fits the other windows to this one if they are defaults.
         table.setdefault("event", (min(0, *(w[0] for w in car)), max(1, *(w[1] for w in car))))
     return table
 

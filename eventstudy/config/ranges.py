@@ -1,7 +1,6 @@
-"""Accepted values of a setting, beside its annotation: ``lags: Annotated[int, Range(1, 10)]``.
+"""Accepted values of a setting, in its annotation: ``lags: Annotated[int, Range(1, 10)]``.
 
-A number without a `Range`, or a text that is neither a choice nor `FREE`, fails a test: no setting goes
-unchecked because somebody forgot.
+A test fails if a number has no `Range`, or if a text is neither a choice nor `FREE`, so every setting is checked.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from eventstudy.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Least and largest value, both allowed; ``unit`` ends the message. NaN is in no range."""
+    """Smallest and largest accepted value; ``unit`` ends the message. NaN is never accepted."""
 
     least: float | dt.date
     most: float | dt.date
     unit: str = ""
 
     def fault(self, path: str, value: Any) -> str:
-        """Return what is accepted where the value lies outside."""
+        """Return the accepted range if the value is outside it."""
         if self.least <= value <= self.most:
             return ""
         return f"{path} = {value}: accepted is {self.least} to {self.most}{self.unit and ' '}{self.unit}"
@@ -36,35 +35,36 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of some names."""
+    """One of several fixed names."""
 
     names: Sequence[str]
 
     def fault(self, path: str, value: str) -> str:
-        """Return the nearest name where the value is none."""
+        """Return the accepted names, the most similar one first, if the value is none of them."""
         return "" if value in self.names else f"{path} = {value!r} is unknown; {nearest(value, self.names)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The name of something that ships or is installed or added; nothing is imported to check it."""
+    """The name of a registry entry (shipped, installed or added); checked without importing the entry."""
 
     registry: Registry[Any]
 
     def fault(self, path: str, value: str) -> str:
-        """Return the nearest name where there is no such thing."""
+        """Return the most similar name if the value is unknown."""
         return "" if self.registry.knows(value) else f"{path} = {self.registry.unknown(value)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A text of one form; ``accepted`` says it in words."""
+    """A text of a given form; ``accepted`` describes the form in words."""
 
     pattern: str
     accepted: str
 
     def fault(self, path: str, value: str | float) -> str:
-        """Return what is accepted where the text has another form; a number, where one may stand, has none."""
+        """Return the accepted form if the text has another one; numbers, if the setting allows them, are not
+        checked."""
         return (
             ""
             if not isinstance(value, str) or re.fullmatch(self.pattern, value)
@@ -74,20 +74,20 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """A list in which nothing stands twice."""
+    """A list without repeated values."""
 
     def fault(self, path: str, value: Sequence[Any]) -> str:
-        """Return what stands in the list more than once."""
+        """Return the values that the list contains more than once."""
         twice = [str(item) for item in dict.fromkeys(value) if value.count(item) > 1]
         return f"{path} names {', '.join(twice)} twice" if twice else ""
 
 
-#: Any text: a name, a note, a path, or what another file is asked about.
+#: Any text: a name, a note, a path, or a column of another file.
 FREE = Form("(?s).*", "is any text")
 
 
 def faults(value: Any, hint: Any, path: str = "") -> Iterator[str]:
-    """Yield what is wrong with a setting at ``path``, or with all below it, by the limits in its annotation."""
+    """Yield the problems of a setting at ``path`` and of all settings below it, by the limits in the annotations."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if value is None:
         return

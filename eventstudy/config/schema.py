@@ -23,9 +23,9 @@ _TYPES = {str: "string", Reason: "string", int: "integer", float: "number", bool
 def study_schema() -> dict[str, Any]:
     """Return the JSON Schema of a study file.
 
-    Dates are texts of the form ``2026-06-09`` there, as TOML tools hand them over. Names of models and tests are those
-    that ship or are installed. Relations between settings, such as windows that overlap, are checked by
-    `load.load_config` alone: JSON Schema cannot say them.
+    Dates are texts of the form ``2026-06-09``, because TOML tools convert them to texts. Names of models and tests are
+    those that are shipped or installed. Relations between settings, such as overlapping windows, are checked only by
+    `load.load_config`: JSON Schema cannot express them.
     """
     return {"$schema": DIALECT, "title": "Study settings of eventstudy", **schema_of(StudyConfig)}
 
@@ -33,8 +33,8 @@ def study_schema() -> dict[str, Any]:
 def schema_of(hint: Any, *, written: bool = False) -> dict[str, Any]:
     """Return the schema of a value with this annotation.
 
-    ``written`` is for JSON that the package writes: there what is missing, NaN too, is null, and a field without
-    a value of its own is always there.
+    ``written`` is for JSON that the package writes: missing values and NaN are null, and fields without a default are
+    always present.
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     of = functools.partial(schema_of, written=written)
@@ -62,7 +62,7 @@ def schema_of(hint: Any, *, written: bool = False) -> dict[str, Any]:
 
 
 def _table(kind: Any, *, written: bool) -> dict[str, Any]:
-    """Schema of one section: its keys, which of them must be there, and what stands where one is left out."""
+    """Schema of one section: its keys, the required ones, and the defaults."""
     hints = typing.get_type_hints(kind, include_extras=True)
     properties, required = {}, []
     for item in dataclasses.fields(kind):
@@ -72,7 +72,7 @@ def _table(kind: Any, *, written: bool) -> dict[str, Any]:
         elif not written and item.default not in (dataclasses.MISSING, None):
             rule = {**rule, "default": plain_json(item.default)}
         properties[key] = rule
-    # A peer's table may hold covariates and groups of the user's own.
+    # A peer's table may have the user's own covariates and groups.
     others: Any = {"type": ["string", "number"]} if kind is Peer else False
     lead = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("``", "").replace("\n", " ")
     table = {"type": "object", "description": lead, "properties": properties, "additionalProperties": others}

@@ -13,11 +13,11 @@ from eventstudy.config.ranges import FREE, Distinct, Form, OneOf, Range, Registe
 from eventstudy.exchanges.exchange import WORLD_MARKET
 from eventstudy.registry import MODELS, STATISTICS
 
-#: What an event may be called; the study's question may be about any of them.
+#: Labels of an event; the study can ask about any of them.
 LABELS = tuple("misreading genuine contested denied silent clarification no_news macro good_news unknown".split())
-#: Twenty years: windows are cut as arrays of this length for every event.
+#: Twenty years; limits the length of the arrays into which windows are cut.
 MAX_SESSIONS = 5_000
-#: Firm-events up to which a list of tickers and dates is studied in memory, with every model and setting.
+#: Up to this number of firm-events a list is studied in memory, with every model and setting.
 IN_MEMORY = 50_000
 #: An event day, in sessions from day 0.
 Tau = Annotated[int, Range(-MAX_SESSIONS, MAX_SESSIONS)]
@@ -31,7 +31,7 @@ PAGE_SECTIONS = (
     *("diagnostics", "quality", "prereg", "alignment", "ledger", "method", "settings", "notes", "peers", "read"),
     "references",
 )
-#: Names of packs and snapshots begin with a sector's: it must not lead to another folder.
+#: Names of packs and snapshots begin with that of a sector, so it must not contain a path.
 SECTOR = r"([a-z0-9][a-z0-9_\-]{0,39})?"
 Currency = Annotated[str, Form("[A-Z]{3}", "are three capital letters such as USD")]
 
@@ -245,15 +245,15 @@ class Reversal:
         Shock shown as a case study; by default the newest fall with the label in question that counts as a drop,
         else the newest fall with this label, else the newest fall of all.
     estimator
-        What the verdict rests on: ``moderated``, a regression over all control drops of the peers whose slope of
-        the depth is drawn towards none and whose error counts the controls' spread too; ``regression``, the same
-        with neither; or ``matched``, the permutation over sets of placebo drops.
+        What the verdict rests on: ``moderated``, a regression over all control drops of the peers in which the slope
+        of the depth is shrunk towards zero and the spread of the controls enters the standard error; ``regression``,
+        the same without these two additions; or ``matched``, a permutation test over sets of matched control drops.
     controls
         Control drops of a drop: ``all`` of the history, or ``before``, those whose post window had ended before the
         drop began.
     donors
-        Tickers or groups of ``[[peers]]`` from outside the sector. A portfolio of them is weighted to move as the peers
-        did before a drop: a row of the robustness table, never the verdict.
+        Tickers or groups of ``[[peers]]`` from outside the sector. Their portfolio is weighted to move as the peers
+        did before a drop. It gives one row of the robustness table and never enters the verdict.
     history_years
         Smallest number of years before the newest event that are searched for control drops.
     specification_curve

@@ -1,4 +1,4 @@
-"""Abnormal returns of firm-events, and of one peer portfolio for each information shock."""
+"""Abnormal returns of firm-events, and of one peer portfolio for each shock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eventstudy.core.windows import EventPanel
 
 Window = tuple[int, int]
 Alpha = Literal["auto", "estimated", "zero", "shrink"]
-#: With alpha ``auto`` the intercept is carried up to this event day and dropped after it.
+#: With alpha ``auto`` the estimated intercept is used up to this event day and set to zero after it.
 LAST_ALPHA_DAY = 1
 
 
@@ -58,8 +58,8 @@ class AbnormalReturns:
     def car(self, window: Window, *, ar: Floats | None = None) -> Floats:
         """Sum of the abnormal returns of the window, shape (N,); NaN if any of its days is missing.
 
-        A day without a trade is not missing where a later return of the window covers it. ``ar`` are
-        the abnormal returns where they are at hand.
+        A day without a trade is not missing if a later return in the window covers it. ``ar`` can be given if it has
+        been computed already.
         """
         inside = self.weights(window) > 0
         values = (self.ar if ar is None else ar)[:, inside]
@@ -67,7 +67,7 @@ class AbnormalReturns:
             total: Floats = values.sum(axis=1)
             return total
         span = self.panel.spans()[1][:, inside]
-        # A window that ends inside a gap holds a part of a return that nobody can cut out.
+        # If a window ends inside a gap, its last return reaches beyond it and cannot be split.
         return np.where(span[:, -1] == 0, np.nan, np.where(span == 0, 0.0, values).sum(axis=1))
 
     def variance(self, window: Window) -> Floats:
@@ -84,7 +84,7 @@ class AbnormalReturns:
         Notes
         -----
         prod(1+R) - prod(1+E[R]) of simple returns, exp(sum R) - exp(sum E[R]) of log returns (Barber and
-        Lyon 1997): both are the gain on one unit of money over what was expected of it.
+        Lyon 1997): both are the gain on one unit of money minus the expected gain.
         """
         inside = self.weights(window) > 0
         normal = compounded(self.expected.mean[:, inside], self.panel.kind)
@@ -106,11 +106,11 @@ def compounded(returns: Floats, kind: Literal["simple", "log"]) -> Floats:
 
 
 def abnormal_returns(panel: EventPanel, expected: ExpectedReturns, *, alpha: Alpha = "auto") -> AbnormalReturns:
-    """Subtract the expected returns, with the intercept's policy applied day by day.
+    """Subtract the expected returns; the treatment of the intercept is applied day by day.
 
-    ``auto`` keeps the estimated intercept up to day +1 and drops it from day +2 on; since the policy
-    is by day, CARs of adjoining windows add up. ``estimated`` and ``zero`` apply to all days, and so
-    does ``shrink``, which draws the intercepts towards zero first.
+    ``auto`` keeps the estimated intercept up to day +1 and sets it to zero from day +2 on. Because this is decided day
+    by day, CARs of adjacent windows add up. ``estimated``, ``zero`` and ``shrink`` (intercepts shrunk towards zero)
+    apply to all days.
     """
     if alpha == "shrink":
         return AbnormalReturns(panel, shrink_alpha(expected, news_of(panel)))
@@ -123,9 +123,10 @@ def abnormal_returns(panel: EventPanel, expected: ExpectedReturns, *, alpha: Alp
 class PeerWeights:
     """Weights of the peers that have a window and the portfolios' residuals with these weights.
 
-    Windows that the same peers have share them. ``weight`` (n,) is each member's, see `ShockPortfolios`; they
-    add up to one within a shock that has any. ``residual`` and ``used`` (K, L1) are the portfolios' residuals
-    in event time and where there are any, ``s2`` (K,) their variance, the coefficients counted.
+    Windows with the same peers share one instance. ``weight`` (n,) are the weights of the members, see
+    `ShockPortfolios`; they sum to one in each shock with at least one peer. ``residual`` (K, L1) are the portfolios'
+    residuals in event time, ``used`` (K, L1) says where they exist, ``s2`` (K,) is their variance, with degrees of
+    freedom reduced by the number of coefficients.
     """
 
     weight: Floats
@@ -136,11 +137,11 @@ class PeerWeights:
 
 @dataclass(frozen=True, slots=True)
 class ShockPortfolios:
-    """One peer portfolio for each information shock of a sample, or for each date, in order of day 0.
+    """One peer portfolio for each shock of a sample, or for each date, in order of day 0.
 
-    ``shock_id`` (K,) are the shocks' names, those of one date side by side where portfolios are by date, and
-    ``day0`` (K,) the earliest calendar day of day 0 over a shock's peers. ``members`` (n,) are the rows of
-    ``abnormal`` that are in some portfolio, sorted by shock, ``starts`` (K,) where each shock's rows start.
+    ``shock_id`` (K,) are the names of the shocks (for portfolios by date, all shocks of the date), and ``day0`` (K,)
+    the earliest calendar day of day 0 over a shock's peers. ``members`` (n,) are the rows of ``abnormal`` in any
+    portfolio, sorted by shock; ``starts`` (K,) is the first position of each shock in it.
     """
 
     abnormal: AbnormalReturns
@@ -176,19 +177,19 @@ class ShockPortfolios:
         return self.total((self.peer_weights(window) > 0).astype(float)).astype(np.int64)
 
     def weighted(self, window: Window) -> PeerWeights:
-        """`peer_weights` and what follows from them whatever the days of the window."""
+        """`peer_weights` and the quantities that depend on them but not on the days of the window."""
         weight = self.peer_weights(window)
         residual, used = self.residuals(weight)
         expected, days = self.abnormal.expected, used.sum(axis=1)
         estimated = (expected.n_estimation - expected.dof)[self.members]
-        # The most coefficients that were estimated for any member of each portfolio.
+        # Largest number of coefficients estimated for a member of each portfolio.
         p = np.array([estimated[first:last].max() for first, last in self.spans()], dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             s2 = np.where(days > p, np.nansum(residual**2, axis=1) / (days - p), np.nan)
         return PeerWeights(weight, residual, used, s2)
 
     def car(self, window: Window) -> Floats:
-        """Weighted mean CAR of each shock's peers, shape (K,); NaN where no peer has the window."""
+        """Weighted mean CAR of each shock's peers, shape (K,); NaN if no peer has the window."""
         return self.mean_of(self.abnormal.car(window), self.peer_weights(window))
 
     def mean_of(self, car: Floats, weight: Floats) -> Floats:
@@ -202,12 +203,12 @@ class ShockPortfolios:
         Notes
         -----
         The portfolio's own residuals e_pt = sum_i w_i e_it, day by day of the estimation window in
-        event time, carry the peers' correlation (Jaffe 1974; Brown and Warner 1985), also between
-        exchanges, at the offset that the event has. With a_it the weights by which the estimation
-        days enter the prediction, the variance is s_p^2 (sum_t g_t^2 + sum_t (sum_i w_i a_it)^2).
-        Where all peers share one index and complete data this is the exact variance of the market
-        model fitted to the portfolio; over several indices the second, small, term takes the
-        regional portfolios' residuals as alike. ``peers`` are those of `weighted`, where at hand.
+        event time, contain the peers' correlation (Jaffe 1974; Brown and Warner 1985), also between exchanges, with
+        the time difference of the event. With a_it the weights with which the estimation days enter the prediction,
+        the variance is s_p^2 (sum_t g_t^2 + sum_t (sum_i w_i a_it)^2). If all peers have one index and complete data,
+        this is the exact variance of the market model fitted to the portfolio; with several indices the second, small
+        term assumes that the residuals of the regional portfolios are the same. ``peers`` is `weighted`, if it has
+        been computed already.
         """
         peers = peers or self.weighted(window)
         expected, days = self.abnormal.expected, self.abnormal.weights(window)
@@ -220,7 +221,7 @@ class ShockPortfolios:
         return variance
 
     def residuals(self, weight: Floats) -> tuple[Floats, Bools]:
-        """Portfolio residuals in event time and where there are any, both (K, L1)."""
+        """Portfolio residuals in event time, and whether they exist, both (K, L1)."""
         error = self.abnormal.expected.residuals[self.members]
         there = np.isfinite(error)
         total = self.total(weight[:, None] * np.where(there, error, 0.0))
@@ -235,7 +236,7 @@ class ShockPortfolios:
         return car / np.sqrt(self.variance(window, peers=peers))
 
     def spans(self) -> list[tuple[int, int]]:
-        """First and one past the last position of each shock in ``members``."""
+        """First position of each shock in ``members``, and the position after its last."""
         return list(itertools.pairwise([*self.starts.tolist(), len(self.members)]))
 
     def total(self, values: Floats) -> Floats:
@@ -250,12 +251,11 @@ def shock_portfolios(
 ) -> ShockPortfolios:
     """Group a sample's firm-events into one portfolio for each shock, or for each date.
 
-    A shock's portfolio is its lead (`EventPanel.lead`): all firm-events that set it off. Where none of
-    them is in the sample it is, exchange by exchange, the shock's firm-events with the earliest day 0.
-    Shocks whose first day 0 in the sample is the same are one date: tests take one portfolio for each,
-    of the leads of all of them, every security once. ``market-balanced`` weighs peers equally within a
-    region and regions equally; ``equal`` weighs all peers equally,
-    ``value`` by the panel's weights.
+    A shock's portfolio is its lead (`EventPanel.lead`): all firm-events that start it. If none of them is in the
+    sample, it consists of the firm-events with the earliest day 0 on each exchange. Shocks with the same first day 0
+    in the sample are one date: tests use one portfolio for each date, with the leads of all its shocks and each
+    security once. ``market-balanced`` weights peers equally within a region and regions equally; ``equal`` weights all
+    peers equally, ``value`` by the panel's weights.
     """
     panel = abnormal.panel
     shocks, code = np.unique(panel.shock_id, return_inverse=True)
@@ -264,7 +264,7 @@ def shock_portfolios(
         days, date = np.unique(first_day, return_inverse=True)
         shocks = np.array([", ".join(shocks[date == k].tolist()) for k in range(len(days))], dtype=np.str_)
         first_day, code = days, date[code]
-        # Two shocks of one day may name the same security: it counts once.
+        # A security in two shocks of one day counts once.
         security = np.unique(
             np.strings.add(panel.market[rows], np.strings.add(" ", panel.ticker[rows])), return_inverse=True
         )[1]
@@ -285,10 +285,10 @@ def shock_portfolios(
 
 
 def shock_dates(panel: EventPanel) -> Days:
-    """Date of the shock of each firm-event, shape (N,): what tests over dates take for one cluster.
+    """Date of the shock of each firm-event, shape (N,): the clusters of tests over dates.
 
-    Days since 1970 of the first day 0 of those that stand for the shock in this sample, see
-    `shock_portfolios`; firm-events that follow belong to the date of their shock.
+    Days since 1970 of the first day 0 in the shock's portfolio, see `shock_portfolios`; later firm-events belong to
+    the date of their shock.
     """
     shocks, code = np.unique(panel.shock_id, return_inverse=True)
     return _first_days(panel, code, len(shocks))[1][code]
@@ -297,8 +297,7 @@ def shock_dates(panel: EventPanel) -> Days:
 def news_of(panel: EventPanel) -> Places:
     """Code of the news that each firm-event reacts to, shape (N,).
 
-    The leads of one date are one piece of news on all exchanges; those that follow are one by shock and
-    day 0.
+    The leads of one date are one piece of news on all exchanges; later firm-events are grouped by shock and day 0.
     """
     shock = np.unique(panel.shock_id, return_inverse=True)[1]
     shock = np.where(panel.lead, -1, shock)
@@ -308,7 +307,7 @@ def news_of(panel: EventPanel) -> Places:
 
 
 def _first_days(panel: EventPanel, code: Places, n_shocks: int) -> tuple[Places, Days]:
-    """Rows that stand for their shock, its lead or else the earliest on each exchange, and its first day, (K,)."""
+    """Rows in the portfolio of their shock (its lead, else the earliest on each exchange), and its first day, (K,)."""
     led = np.bincount(code, weights=panel.lead, minlength=n_shocks) > 0
     markets, market = np.unique(panel.market, return_inverse=True)
     place = code * max(len(markets), 1) + market
@@ -318,7 +317,7 @@ def _first_days(panel: EventPanel, code: Places, n_shocks: int) -> tuple[Places,
 
 
 def _earliest(days: Days, code: Places, n: int) -> Days:
-    """Earliest day of each of n codes, the last that there is where a code has none."""
+    """Earliest day of each of n codes; the largest integer if a code has none."""
     first = np.full(n, np.iinfo(np.int32).max, dtype=np.int32)
     np.minimum.at(first, code, days)
     return first

@@ -1,4 +1,4 @@
-"""Short names of the arrays that the core computes with, whose shapes docstrings give; rows centred and ranked."""
+"""Short names of array types (docstrings give the shapes); centring and ranking of rows."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ def row_ranks(values: Floats) -> Floats:
     ranks = np.empty(values.shape)
     np.put_along_axis(ranks, order, np.arange(1.0, values.shape[1] + 1.0)[None, :], axis=1)
     ordered = np.take_along_axis(filled, order, axis=1)
-    # Infinity stands for a missing day: those need no rank of their own.
+    # Missing days are infinite here; they get no rank.
     tied = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] < np.inf)).any(axis=1)
     for row in np.flatnonzero(tied):
         _, place, count = np.unique(filled[row], return_inverse=True, return_counts=True)

@@ -30,7 +30,7 @@ from eventstudy.shocks import hit_by, with_shocks
 if TYPE_CHECKING:
     from eventstudy.prices.covariates import Covariates
 
-#: Begins the name of a group of samples of one peer group.
+#: Prefix of the name of a group of firm-events with one peer group.
 OF_PEERS = "peers="
 #: Peers with at least this share of their business in the sector count as exposed to its news.
 EXPOSED = 0.75
@@ -74,7 +74,7 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     named = hit_by(events, selection.leads)
     joined, expected = cut_and_fit(selection.requests, selection.excluded, panel, config, named=named)
     selection, joined, expected = _keep_fitted(selection, joined, expected, config)
-    # Volume and volatility have a level of their own: without the intercept nothing is left of it.
+    # Volume and volatility have a non-zero level, so the intercept is always needed.
     alpha = config.model.alpha if config.study.kind == "return" else "estimated"
     abnormal = abnormal_returns(joined, expected, alpha=alpha)
     sample = Sample(
@@ -92,12 +92,12 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
 def trusted(
     prices: PriceTable, config: StudyConfig, alignments: Mapping[tuple[str, str], Alignment]
 ) -> tuple[PriceTable, tuple[QualityFinding, ...]]:
-    """Return the prices that the study may use and everything suspect about those it was given.
+    """Return the prices that the study may use, and all findings of the quality checks.
 
     Raises
     ------
     PriceError
-        With each finding that stops, unless ``prices.accept_suspect`` is set.
+        With all findings that stop the run, unless ``prices.accept_suspect`` is set.
     """
     days = {
         market.mic: np.array([a.session for a in alignments.values() if a.mic == market.mic], "datetime64[D]")
@@ -117,10 +117,10 @@ def cut_and_fit(
     event: Window | None = None,
     named: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[EventPanel, ExpectedReturns]:
-    """Cut and fit firm-events at any dates exactly as the study's own.
+    """Cut and fit firm-events at arbitrary dates in the same way as those of the study.
 
-    ``event`` widens their window. ``named`` maps an event to the tickers that it names, which then
-    lend themselves to no other as a control.
+    ``event`` replaces the event window. ``named`` maps an event to the tickers that it names; these cannot be controls
+    of other securities.
     """
     cuts = []
     every = [request for rows in requests.values() for request in rows]
@@ -168,9 +168,9 @@ def _widest(window: Window, own: Iterable[Window | None]) -> Window:
 
 
 def _may_lend(panel: EventPanel, config: StudyConfig, named: Mapping[str, frozenset[str]]) -> Bools:
-    """Which peers may stand in for each firm-event's security: those that its event does not hit.
+    """Which peers may be donors for each firm-event's security: those that its event does not affect.
 
-    An event that names its tickers hits these, another one the security's whole peer group.
+    An event that names tickers affects these; an event without tickers affects the security's whole peer group.
     """
     groups = {peer.ticker: peer.group for peer in config.peers}
     allowed = np.zeros((len(panel), len(groups)), dtype=bool)
@@ -186,7 +186,7 @@ def _may_lend(panel: EventPanel, config: StudyConfig, named: Mapping[str, frozen
 def with_factors(
     panel: ReturnsPanel, prices: PriceTable, config: StudyConfig, benchmarks: Iterable[str] = ()
 ) -> ReturnsPanel:
-    """Return the panel with the factors that the study's model wants on every market, and with other indices."""
+    """Return the panel with the factors that the study's model needs on every market, and with further indices."""
     factors = {mic: factor_columns(mic, panel, prices, config) for mic in panel.markets}
     markets = {
         mic: replace(
@@ -225,12 +225,12 @@ def _keep_fitted(
 
 
 def _counted(reasons: Iterable[Reason]) -> str:
-    """Kinds of reasons and how many there are of each, the most frequent first."""
+    """Kinds of reasons with their numbers, the most frequent first."""
     return ", ".join(f"{kind} {n}" for kind, n in Counter(drop_kind(reason.code) for reason in reasons).most_common())
 
 
 def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[Reason]:
-    """Why each firm-event cannot be used, empty where it can."""
+    """Reason why each firm-event cannot be used; empty if it can."""
     name, count = expected.model, expected.n_estimation
     least = config.windows.minimum if name != "rolling" else config.model.span // 2
     solved = np.isfinite(expected.sigma2) & np.isfinite(expected.theta).all(axis=1)
@@ -245,7 +245,7 @@ def _unfitted(expected: ExpectedReturns, config: StudyConfig) -> list[Reason]:
 
 
 def distinct(samples: Iterable[Sample]) -> Iterator[Sample]:
-    """Yield the groups without those that hold the same firm-events as one before; groups of peers all stay."""
+    """Yield the groups, without those that have the same firm-events as an earlier group; peer groups are all kept."""
     seen: set[bytes] = set()
     for sample in samples:
         panel = sample.abnormal.panel
@@ -256,11 +256,10 @@ def distinct(samples: Iterable[Sample]) -> Iterator[Sample]:
 
 
 def groups(sample: Sample, events: Events, config: StudyConfig, own: Covariates | None = None) -> Iterator[Sample]:
-    """Yield the groups that are tested: all, and by peer group, label, market, shock, side and exposure.
+    """Yield the groups that are tested: all, and by peer group, label, market, shock, dimension and exposure.
 
-    The side of the story (``dimension``) is the event's, the exposure the peer's share of business in the
-    sector: high from three quarters on. The columns of ``tests.group`` come after these, of the user's own
-    those in ``own``.
+    ``dimension`` belongs to the event; exposure is the peer's share of business in the sector, high from three
+    quarters on. The columns of ``tests.group`` follow; ``own`` has the user's own columns.
     """
     panel = sample.abnormal.panel
     label = group_values("label", panel, events, config)
@@ -289,7 +288,7 @@ def groups(sample: Sample, events: Events, config: StudyConfig, own: Covariates 
 def group_values(
     column: str, panel: EventPanel, events: Events, config: StudyConfig, own: Covariates | None = None
 ) -> Texts:
-    """Return the group of each firm-event by a column of `covariates.GROUPS` or of the user's own, (N,) of str.
+    """Return the group of each firm-event by a column of `covariates.GROUPS` or a column of the user, (N,) of str.
 
     Empty where a firm-event has no value.
     """
@@ -302,16 +301,16 @@ def group_values(
         return np.array([getattr(events.by_id(str(name)), column) for name in panel.event_id], dtype=np.str_)
     assert own is not None, "columns of the user's own are read before"
     cells = own.column(column, panel.event_id.tolist(), panel.ticker.tolist(), panel.day0).tolist()
-    # A name of groups joins several by semicolons.
+    # Semicolons join several groups in one name.
     texts = [f"{cell:g}" if isinstance(cell, float) and cell == cell else cell for cell in cells]
     return np.array([cell.replace(";", ",") if isinstance(cell, str) else "" for cell in texts], dtype=np.str_)
 
 
 def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:
-    """Return the sample that page 1 speaks of: that of `headline_group`, else one that has firm-events.
+    """Return the sample of page 1: that of `headline_group`, or another one if it has no firm-events.
 
-    Where no firm-event of that peer group can be used it is the first group of the settings that has any,
-    and all firm-events where they are all of one group; `headline_note` says so.
+    If no firm-event of that peer group can be used, it is the first group of the settings that has any, or all
+    firm-events if they all belong to one group; `headline_note` says so.
     """
     of_group = {sample.group: sample for sample in samples}
     names = (headline_group(config), *(f"{OF_PEERS}{peer.group}" for peer in config.peers))
@@ -319,17 +318,17 @@ def headline_of(samples: Sequence[Sample], config: StudyConfig) -> Sample:
 
 
 def headline_note(headline: Sample, config: StudyConfig) -> Reason:
-    """Return that page 1 speaks of another group than the settings ask for; empty where it does not."""
+    """Return a note if page 1 is about another group than the settings name; else empty."""
     if headline.group == headline_group(config):
         return Reason()
-    # With firm-events of one group alone there is no sample of that group beside "all".
+    # If all firm-events belong to one group, only the sample "all" exists.
     tickers = set(headline.abnormal.panel.ticker.tolist())
     used = dict.fromkeys(peer.group for peer in config.peers if peer.ticker in tickers)
     return Reason("headline.other", wanted=config.study.headline or config.peers[0].group, used=", ".join(used))
 
 
 def headline_group(config: StudyConfig) -> str:
-    """Name of the group that page 1 is to speak of: a peer group, or all where they are all of one."""
+    """Name of the group of page 1: a peer group, or "all" if there is only one peer group."""
     first = config.peers[0].group if len({peer.group for peer in config.peers}) > 1 else ""
     name = config.study.headline or first
     return f"{OF_PEERS}{name}" if name else "all"

@@ -1,4 +1,4 @@
-"""Prices turned into returns on each exchange's own sessions; gaps stay gaps."""
+"""Compute returns from prices on each exchange's own sessions; gaps are not filled."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from eventstudy.prices.fx import DAY, known_rates
 from eventstudy.prices.limits import ADJUSTED_SLACK, limit_days
 from eventstudy.prices.quality.wide import closed_sessions
 
-#: Why a session has no return of its own, and what else is special about it; bits of
-#: `MarketPanel.flags`. The last three may stand beside a return.
+#: Reasons why a session has no return, and other marks; bits of `MarketPanel.flags`.
+#: A session with one of the last three may have a return.
 MISSING, HALTED, LUMPED, DEAL_BOUND, UNLISTED = 1, 2, 4, 8, 16
 LOCKED_UP, LOCKED_DOWN, NO_LIMIT = 32, 64, 128
 FLAG_NAMES = {MISSING: "missing", HALTED: "halted", LUMPED: "lumped", DEAL_BOUND: "deal_bound", UNLISTED: "unlisted"}
@@ -32,7 +32,7 @@ SessionSource = Callable[[str, dt.date, dt.date], Dates]
 
 @dataclass(frozen=True, slots=True)
 class FactorColumns:
-    """What a model explains returns with: ``values`` (T, n, K), one set of factors for each security.
+    """Factors of a model: ``values`` (T, n, K), one set for each security.
 
     ``ahead`` (K,) counts the sessions that each factor looks ahead. A column ``span`` counts the
     sessions that each return covers.
@@ -59,11 +59,11 @@ class MarketPanel:
     flags : (T, n) uint8
         Why a return is NaN, see `FLAG_NAMES`.
     factors : FactorColumns or None
-        What the study's model wants; None stands for the index alone.
+        Factors of the study's model; None means only the index.
     benchmarks
-        Returns (T,) of the indices that events have of their own.
+        Returns (T,) of indices that are given for single events.
     rate : (T,), optional
-        Units of the currency of the returns for one of the exchange's.
+        Exchange rate: units of the currency of the returns for one unit of the exchange's currency.
     """
 
     mic: str
@@ -84,7 +84,7 @@ class MarketPanel:
 
 @dataclass(frozen=True, slots=True)
 class ReturnsPanel:
-    """One `MarketPanel` for each exchange that has a benchmark; ``remarks`` say what was left out."""
+    """One `MarketPanel` for each exchange that has a benchmark; ``remarks`` list what was left out."""
 
     kind: Literal["simple", "log"]
     markets: Mapping[str, MarketPanel]
@@ -92,18 +92,17 @@ class ReturnsPanel:
 
 
 def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSource) -> ReturnsPanel:
-    """Make returns for all peers of a study.
+    """Compute the returns of all peers of a study.
 
     ``sessions(mic, start, end)`` gives the exchange's days. Days on which neither the index nor any
-    peer traded are closures and leave the grid. Rows off the exchange's days are left out with a
-    remark, and so are days without volume: a price that nobody paid is not a return.
+    peer traded count as closures and are removed. Rows on other days are left out with a remark, and so are days
+    without volume, because nobody paid their price.
 
     Raises
     ------
     PriceError
         If the index lacks days on which its peers traded and ``prices.benchmark_gaps`` is ``stop``,
-        if it never moves and the model estimates something from it, or if no security of a study of
-        volume has any.
+        if it never moves and the model estimates something from it, or if no security of a study of volume has volumes.
     """
     markets: dict[str, MarketPanel] = {}
     remarks: list[Reason] = []
@@ -123,7 +122,7 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
         grid = _grid(market, index, series, config.prices.benchmark_gaps, sessions, remarks, problems)
         rate = _rate(market, grid, prices, config, problems)
         panel = _market_panel(market, index, peers, series, grid, config.returns, rate)
-        # Simulated prices know no limits, so a day that happens to look locked is none.
+        # Simulated prices have no limits, so no day is marked as locked.
         if not prices.simulated:
             panel = _with_limits(panel, market, peers, series, remarks)
         if not (takes_still_index(config.model.name) or np.nanstd(panel.market_return) > 0):
@@ -141,13 +140,13 @@ def to_returns(prices: PriceTable, config: StudyConfig, *, sessions: SessionSour
 def _of_kind(
     panel: MarketPanel, config: StudyConfig, index: PriceSeries, series: Sequence[PriceSeries], problems: list[Problem]
 ) -> MarketPanel:
-    """Return the panel with what the study is about in the place of the returns.
+    """Return the panel with the quantity of the study (volume or volatility) instead of the returns.
 
     Notes
     -----
-    ``volume`` is ln V of the security against ln V of its index (Ajinkya and Jain 1989: logs bring
-    volume near the normal). ``volatility`` is |R| against |R_m|. Where no security of an exchange
-    has volume all its returns are NaN.
+    ``volume`` is ln V of the security, explained by ln V of its index (Ajinkya and Jain 1989: the logarithm of volume
+    is nearly normal). ``volatility`` is |R|, explained by |R_m|. If no security of an exchange has volumes, all its
+    values are NaN.
     """
     kind = config.study.kind
     if kind == "return":
@@ -160,7 +159,7 @@ def _of_kind(
     volumes[(panel.flags & (MISSING | HALTED | DEAL_BOUND | UNLISTED)) > 0] = np.nan
     market = _log_volume(index, panel.sessions)
     if not np.isfinite(volumes).any():
-        # Its peers are dropped for it, and the other exchanges are studied.
+        # The peers of this exchange are dropped; the other exchanges are studied.
         return replace(panel, returns=volumes)
     if config.model.name == "mean_adjusted":
         market = np.zeros(len(panel.sessions))
@@ -221,7 +220,7 @@ def _grid(
 
 
 def _rate(market: Market, grid: Dates, prices: PriceTable, config: StudyConfig, problems: list[Problem]) -> Floats:
-    """Units of the currency of the returns for one of the exchange's, by the last quote up to each session."""
+    """Exchange rate of each session (units of the currency of the returns for one local unit), by the last quote."""
     currency, base = config.traded_in(market.mic), config.study.currency
     if config.returns.currency == "local" or currency == base:
         return np.ones(len(grid))
@@ -269,7 +268,7 @@ def _market_panel(
 def _with_limits(
     panel: MarketPanel, market: Market, peers: Sequence[Peer], series: Sequence[PriceSeries], remarks: list[Reason]
 ) -> MarketPanel:
-    """Return the panel with the sessions flagged that closed at the limit or had none."""
+    """Return the panel with flags for sessions that closed at the limit or had no limit."""
     flags = panel.flags.copy()
     adjusted: list[str] = []
     unseen: list[str] = []
@@ -304,7 +303,7 @@ def _flags(peer: Peer, grid: Dates, price: Floats, without_volume: Bools) -> NDA
 
 
 def one_session_returns(price: Floats, kind: str) -> Floats:
-    """Return simple or log returns between neighbouring sessions (…, T), NaN where either price is absent."""
+    """Return simple or log returns between neighbouring sessions (…, T), NaN if either price is missing."""
     returns = np.full(price.shape, np.nan)
     ratio = price[..., 1:] / price[..., :-1]
     returns[..., 1:] = np.log(ratio) if kind == "log" else ratio - 1.0
@@ -320,6 +319,6 @@ def trade_to_trade_returns(price: Floats, kind: str) -> Floats:
 
 
 def _some(days: Dates) -> str | Reason:
-    """The first five of the days, and how many more there are."""
+    """Text with the first five days and the number of the others."""
     shown = ", ".join(map(str, days[:5]))
     return shown if len(days) <= 5 else Reason("price.days_more", days=shown, n=len(days) - 5)

@@ -1,4 +1,4 @@
-"""Which firm-events can be studied, and the ledger of those that cannot and of those that moved."""
+"""Select the firm-events that can be studied, and write the ledger with the status of each."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from eventstudy.exchanges.tickers import of_ticker
 from eventstudy.prices import PriceTable
 from eventstudy.shocks import Lead, leads_of
 
-#: Sessions around another event of the same peer that no estimation window uses.
+#: Sessions around another event of the same peer that are left out of estimation windows.
 CUT_AROUND = (-1, 2)
-#: A peer that did not trade on day 0 and comes back later than this is no observation of the event.
+#: A peer that did not trade from day 0 to this event day is dropped (`lumped`).
 LATEST_RESUMPTION = 3
 #: Ledger statuses of firm-events that are in the study.
 USED = ("used", "shifted")
-#: Code of a firm-event that is used although the event window of an earlier one of its security still runs.
+#: Code of a used firm-event that begins within the event window of an earlier one of the same security.
 BESIDE = "reason.beside"
-#: Why the rules of the exchange keep a session out of an estimation, the first that applies.
+#: Reasons by which rules of the exchange exclude a session from estimations; the first that applies is used.
 RULE_CUTS = {
     LOCKED_UP | LOCKED_DOWN: Reason("cut.limit_locked"),
     NO_LIMIT: Reason("cut.no_limit"),
     LUMPED: Reason("cut.resumption"),
 }
-#: Kinds by which drops are counted, where several codes are of one kind or the kind has another name.
+#: Kinds of dropped firm-events in counts, if several codes are one kind or the kind has another name.
 KINDS = {
     **dict.fromkeys(("listed_from", "listed_until"), "not_listed"),
     **dict.fromkeys(("bid", "bid_holds"), "deal_bound"),
@@ -61,10 +61,10 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """What became of one event × ticker, and why.
+    """Status of one event × ticker, and the reason.
 
     ``status`` is used, shifted (used, day 0 moved), merged (the shock has this security and day 0 already)
-    or dropped. `results.counts.firm_event_counts` counts the shifted among the used.
+    or dropped. `results.counts.firm_event_counts` includes shifted ones in the number of used ones.
     """
 
     event_id: str
@@ -79,10 +79,10 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Firm-events to cut by market, days no estimation may use by market, and the ledger.
+    """By market, the firm-events to cut and the days that no estimation may use; and the ledger.
 
-    ``excluded`` maps a MIC to a (T, n) mask, ``cut_reasons`` a (MIC, ticker, row) to why it was cut,
-    ``leads`` a shock to the rows that set it off.
+    ``excluded`` maps a MIC to a (T, n) mask, ``cut_reasons`` a (MIC, ticker, row) to the reason of its exclusion,
+    ``leads`` a shock to the rows that start it.
     """
 
     requests: Mapping[str, tuple[Request, ...]]
@@ -93,7 +93,7 @@ class Selection:
 
 
 class _DroppedError(Exception):
-    """Ends the checks of one event × ticker at the first stage that it does not pass."""
+    """Raised to end the checks of one event × ticker at the first failed stage."""
 
     def __init__(self, stage: str, reason: Reason, session: object = "") -> None:
         super().__init__(reason)
@@ -102,7 +102,7 @@ class _DroppedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Inputs:
-    """What every event × ticker is held against; ``leading`` are the (event_id, MIC) that set a shock off."""
+    """Inputs of the checks of every event × ticker; ``leading`` are the (event_id, MIC) that start a shock."""
 
     config: StudyConfig
     peers: Mapping[str, Peer]
@@ -126,12 +126,11 @@ def select(
     panel: ReturnsPanel,
     alignments: Mapping[tuple[str, str], Alignment],
 ) -> Selection:
-    """Decide for every event × ticker whether it can be studied.
+    """Determine for every event × ticker whether it can be studied.
 
-    ``alignments`` maps (event_id, MIC) to day 0. Every pair gets exactly one ledger row, in order of time
-    and of the peers, so that neither depends on how the file spreads them over rows. A security that a
-    shock names twice with one day 0 counts once. Pairs that would need prices the study does not have are
-    dropped with the reason; nothing is filled.
+    ``alignments`` maps (event_id, MIC) to day 0. Every pair gets exactly one ledger row. Rows are in order of time and
+    of the peers, so they do not depend on the layout of the file. A security that a shock names twice with one day 0
+    counts once. Pairs without the necessary prices are dropped with the reason; nothing is filled.
     """
     excluded, cut_reasons = _excluded(events, config, panel, alignments)
     leads = leads_of(events, config, alignments)
@@ -159,7 +158,7 @@ def select(
 
 
 def _by_name(config: StudyConfig) -> dict[str, Peer]:
-    """Peers by ticker and alias; of two with one name the first."""
+    """Peers by ticker and alias; if two have the same name, the first counts."""
     return {name: peer for peer in reversed(config.peers) for name in (peer.ticker, *peer.aliases)}
 
 
@@ -176,7 +175,7 @@ def _pairs(events: Events, config: StudyConfig) -> list[tuple[Event, str]]:
 
 
 def _tried(event: Event, ticker: str, inputs: _Inputs) -> tuple[LedgerEntry, Request | None]:
-    """The ledger row of one event × ticker, and what is to be cut where it can be studied."""
+    """The ledger row of one event × ticker, and the request for its windows if it can be studied."""
     config = inputs.config
     row = LedgerEntry(event_id=event.event_id, shock_id=event.shock_id, ticker=ticker)
     peer = inputs.peers.get(ticker)
@@ -206,7 +205,7 @@ def _tried(event: Event, ticker: str, inputs: _Inputs) -> tuple[LedgerEntry, Req
 
 
 def _once_a_shock(tried: Sequence[tuple[LedgerEntry, Request | None]]) -> tuple[list[LedgerEntry], list[Request]]:
-    """Keep each security once for a shock and day 0: a row that leads before others, else the first."""
+    """Keep each security once for a shock and day 0: preferably a row of the lead, else the first row."""
     first: dict[tuple[str, str, int], Request] = {}
     for _, request in tried:
         if request is not None:
@@ -226,7 +225,8 @@ def _once_a_shock(tried: Sequence[tuple[LedgerEntry, Request | None]]) -> tuple[
 
 
 def _near(chosen: Sequence[Request], config: StudyConfig) -> dict[tuple[str, str], Reason]:
-    """Firm-events within the event window of an earlier one of the same peer: `BESIDE` it, or why they give way."""
+    """Find firm-events in the event window of an earlier one of the same peer: code `BESIDE`, or the reason for
+    dropping."""
     windows = config.windows
     length = windows.event[1] - windows.event[0]
     reasons: dict[tuple[str, str], Reason] = {}
@@ -246,7 +246,7 @@ def _near(chosen: Sequence[Request], config: StudyConfig) -> dict[tuple[str, str
 
 
 def _request(event: Event, peer: Peer, alignment: Alignment, inputs: _Inputs) -> Request:
-    """What is to be cut of one event × peer, or `_DroppedError`."""
+    """The request for the windows of one event × peer, or `_DroppedError`."""
     config, session = inputs.config, alignment.session
     _check_membership(peer, session)
     given = event.own.get("weight")
@@ -279,7 +279,8 @@ def _request(event: Event, peer: Peer, alignment: Alignment, inputs: _Inputs) ->
 def _own_windows(
     event: Event, position: int, market: MarketPanel, config: StudyConfig
 ) -> tuple[Window | None, Window | None]:
-    """Estimation and event window of an event where one is its own, in event days; ends it lacks are the study's."""
+    """Estimation and event window of an event with its own windows, in event days; missing ends are those of the
+    study."""
     ends = (event.estimation_start, event.estimation_end, event.event_start, event.event_end)
     if all(end is None for end in ends):
         return None, None
@@ -287,7 +288,7 @@ def _own_windows(
     days = []
     for end, usual, last in zip(ends, (*windows.estimation, *windows.event), (False, True) * 2, strict=True):
         if isinstance(end, dt.date):
-            # The last session on or before the end of a window, the first one from its start on.
+            # A window ends at the last session on or before its end, and starts at the first session from its start on.
             end = market.position(end + dt.timedelta(days=last)) - last - position
         days.append(usual if end is None else end)
     if not days[0] <= days[1] < days[2] <= days[3] or max(map(abs, days)) > MAX_SESSIONS:
@@ -297,7 +298,7 @@ def _own_windows(
 
 
 def _own_index(event: Event, peer: Peer, market: MarketPanel, config: StudyConfig) -> Floats:
-    """Return of the index that the event, else the peer, is held against, (T,)."""
+    """Return of the event's own index, else that of the peer, (T,)."""
     name = event.benchmark or peer.benchmark
     plain = config.returns.gaps == "missing" and "lags" not in needs(config.model.name)
     if event.benchmark and not plain:
@@ -321,7 +322,7 @@ def _check_membership(peer: Peer, session: dt.date) -> None:
 
 
 def _priced(peer: Peer, session: dt.date, benchmark: str, inputs: _Inputs) -> MarketPanel:
-    """The panel of a peer's exchange, where peer and index have prices on day 0."""
+    """The panel of a peer's exchange, if peer and index have prices on day 0."""
     series, day = inputs.prices.series.get(peer.ticker), np.datetime64(session, "D")
     market = inputs.panel.markets.get(peer.market)
     reason = Reason()
@@ -344,7 +345,7 @@ def _priced(peer: Peer, session: dt.date, benchmark: str, inputs: _Inputs) -> Ma
 
 
 def _told(prices: PriceTable, ticker: str) -> Reason:
-    """Why a ticker has no prices, in the code or the words of where they come from."""
+    """Reason why a ticker has no prices, as given by the source of the prices."""
     outcome = prices.outcomes.get(ticker)
     return outcome.message if outcome else Reason("reason.not_delivered")
 
@@ -361,7 +362,7 @@ def _check_window(
             "prices", Reason("reason.no_volume" if config.study.kind == "volume" else "reason.no_return"), session
         )
     closed = (market.flags[position:, column] & (MISSING | HALTED)) > 0
-    # Halted across day 0 and back only days later: its return is lumped.
+    # The share was halted on day 0 and traded again only days later, so its return covers several days.
     if closed[: LATEST_RESUMPTION + 1].all() and len(closed) > LATEST_RESUMPTION and not closed.all():
         back = int(np.argmin(closed))
         raise _DroppedError("prices", Reason("reason.lumped", last=back - 1, back=back), session)
@@ -398,7 +399,7 @@ def _check_estimation(
 
 
 def _moved(alignment: Alignment, session: str) -> Reason:
-    """Why day 0 is not the day of the news; empty where it is."""
+    """Reason why day 0 is not the day of the news; empty if it is."""
     if session != str(alignment.session):
         return Reason("reason.shifted_no_price", day=alignment.session)
     if alignment.reaction == "after_close":
@@ -409,7 +410,7 @@ def _moved(alignment: Alignment, session: str) -> Reason:
 
 
 def _noted(market: MarketPanel, position: int, column: int, config: StudyConfig) -> Iterator[Reason]:
-    """What a reader must know of a firm-event that is used: missing days, days of the drop at the price limit."""
+    """Note on a used firm-event: missing days, days of the drop at the price limit."""
     first, last = config.windows.event
     missing = np.flatnonzero(~np.isfinite(market.returns[max(position + first, 0) : position + last + 1, column]))
     if len(missing):
@@ -426,10 +427,10 @@ def _noted(market: MarketPanel, position: int, column: int, config: StudyConfig)
 def _excluded(
     events: Events, config: StudyConfig, panel: ReturnsPanel, alignments: Mapping[tuple[str, str], Alignment]
 ) -> tuple[dict[str, Bools], dict[tuple[str, str, int], Reason]]:
-    """Mark what no estimation uses: days around events, locked days, resumptions, days without a limit.
+    """Mark the days that no estimation uses: around events, locked days, resumptions, days without a limit.
 
-    A peer's own event is among the events: day 0 is in no estimation. Trade to trade, a resumption is
-    an ordinary return over several sessions and stays.
+    The peer's own events count too, so day 0 is in no estimation. With ``trade_to_trade`` a resumption is an ordinary
+    return over several sessions and is kept.
     """
     masks = {mic: np.zeros(market.returns.shape, dtype=bool) for mic, market in panel.markets.items()}
     reasons: dict[tuple[str, str, int], Reason] = {}
@@ -451,7 +452,7 @@ def _excluded(
                 for row in range(first, last + 1):
                     reasons.setdefault((mic, ticker, row), Reason("cut.near_event", event=event.event_id))
     for mic, market in panel.markets.items():
-        # The first price of a series follows days without one, too, but resumes nothing.
+        # The first price of a series also follows days without prices, but is no resumption.
         resumes = np.cumsum((market.flags & MISSING) == 0, axis=0) > 1
         for bits, reason in RULE_CUTS.items():
             cut = (market.flags & bits) > 0

@@ -1,4 +1,4 @@
-"""Cutting the estimation and event windows of all firm-events at once."""
+"""Cut the estimation and event windows of all firm-events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eventstudy.core.arrays import Bools, Counts, Days, Floats, Places, Texts
 
-#: A session that does not exist (before the data start); sorts before every real session.
+#: Marks a day before the start of the data; sorts before every session.
 NO_SESSION = np.iinfo(np.int32).min
 #: Fields of `EventPanel` that all its firm-events share.
 SHARED = ("tau", "factor_names", "gap", "kind")
@@ -21,7 +21,7 @@ SHARED = ("tau", "factor_names", "gap", "kind")
 class Request:
     """One firm-event to be cut: column ``column`` of a market's returns around row ``position``.
 
-    ``estimation`` and ``event`` are its own windows, where they are not the study's, ``benchmark`` its own index.
+    ``estimation`` and ``event`` are its own windows, if they differ from the study's; ``benchmark`` is its own index.
     """
 
     event_id: str
@@ -46,7 +46,7 @@ class EventPanel:
     ----------
     event_id, shock_id, ticker, market, region : (N,) str
     lead : (N,) bool
-        Whether the firm-event is of those that set the shock off, rather than followed within it.
+        Whether the firm-event belongs to the lead of the shock (and is no follower).
     tau : (L2,) int
         Event days, day 0 = event session.
     estimation_returns : (N, L1) float
@@ -54,24 +54,24 @@ class EventPanel:
     estimation_factors : (N, L1, K) float
         The factors on the same sessions, the market first.
     estimation_sessions : (N, L1) int32
-        Calendar day (days since 1970) of each session: what pairs of events share.
+        Calendar day (days since 1970) of each session; used to find sessions that events share.
     event_returns, event_factors, event_sessions
         The same over the event window: (N, L2), (N, L2, K), (N, L2).
     event_flags : (N, L2) uint8
-        Why a return is missing, see `returns.FLAG_NAMES`.
+        Reason why a return is missing, see `returns.FLAG_NAMES`.
     factor_names : tuple of str
         Names of the K factors. A column ``span`` is no factor: it counts the sessions that a return
         covers, more than one after a gap, zero on the days of the gap.
     gap : int
         Sessions between the estimation window's last day and the first event day.
     kind
-        Whether the returns are simple, and compound by products, or log, and compound by sums.
+        ``simple`` (returns compound by products) or ``log`` (by sums).
     weight : (N,), optional
-        Weight of each firm-event in means by value; none are alike.
+        Weight of each firm-event in value-weighted means; None gives equal weights.
 
     Examples
     --------
-    ``panel`` is an `EventPanel`, such as a model is given.
+    ``panel`` is an `EventPanel`, the input of a model.
 
     >>> days, around = panel.factor("market")
     >>> days.shape == panel.estimation_returns.shape, around.shape == (len(panel), len(panel.tau))
@@ -106,7 +106,7 @@ class EventPanel:
         return self.event_sessions[:, int(np.flatnonzero(self.tau == 0)[0])]
 
     def complete(self) -> Bools:
-        """Estimation days on which return and factors are all there, shape (N, L1)."""
+        """Estimation days with a return and all factors, shape (N, L1)."""
         return np.isfinite(self.estimation_returns) & np.isfinite(self.estimation_factors).all(axis=2)
 
     def take(self, index: Places | Bools) -> EventPanel:
@@ -115,20 +115,20 @@ class EventPanel:
         return EventPanel(**{name: v if name in SHARED or v is None else v[index] for name, v in kept.items()})
 
     def factor(self, name: str) -> tuple[Floats, Floats]:
-        """Return one factor over both windows, (N, L1) and (N, L2); `KeyError` names those there are."""
+        """Return one factor over both windows, (N, L1) and (N, L2); `KeyError` lists the available ones."""
         if name not in self.factor_names:
             raise KeyError(f"no factor {name!r}; there are {', '.join(self.factor_names)}")
         at = self.factor_names.index(name)
         return self.estimation_factors[:, :, at], self.event_factors[:, :, at]
 
     def spans(self) -> tuple[Floats, Floats]:
-        """Return how many sessions each return covers over both windows, ones without a ``span``."""
+        """Return the number of sessions of each return in both windows; ones without a column ``span``."""
         if "span" in self.factor_names:
             return self.factor("span")
         return np.ones(self.estimation_returns.shape), np.ones(self.event_returns.shape)
 
     def with_factors(self, *names: str) -> EventPanel:
-        """Return the panel with these factors only, and with ``span`` where there is one."""
+        """Return the panel with only these factors, and with ``span`` if it exists."""
         kept = (*names, *(name for name in self.factor_names if name == "span"))
         both = [self.factor(name) for name in kept]
         before, around = (
@@ -166,14 +166,14 @@ def cut(
     estimation, event
         First and last day relative to day 0, both included.
     ahead : (K,) int
-        Sessions by which each factor looks ahead. Where that would leave the estimation window the
-        factor is missing: no estimation sees the gap or the event.
+        Number of sessions by which each factor looks ahead. If this would leave the estimation window, the factor is
+        NaN, so that no estimation uses the gap or the event.
 
     benchmarks
-        Returns (T,) of the indices that requests have of their own, which take the first factor's place.
+        Returns (T,) of indices of single requests; they replace the first factor.
 
-    Days outside a request's own windows are NaN, and so are the factors of its estimation there; days
-    before the data start are NaN with session `NO_SESSION`; days after their end likewise.
+    Days outside a request's own windows are NaN, also in the factors of its estimation window. Days before the start
+    and after the end of the data are NaN with session `NO_SESSION`.
     """
     position = np.array([request.position for request in requests], dtype=np.intp)
     column = np.array([request.column for request in requests], dtype=np.intp)[:, None]

@@ -20,9 +20,9 @@ from eventstudy.events import Event, Events, instant_utc
 from eventstudy.exchanges.exchange import FIRST_DAY, Exchange, exchanges
 from eventstudy.messages import say
 
-#: No exchange was shut longer at the turn to 2000.
+#: Longest closure of an exchange around New Year 2000, in days.
 LONGEST_HOLIDAY = 14
-#: Longer waits than a weekend put several days of news into the first return.
+#: Beyond this number of days to day 0 (more than a weekend) the first return covers the news of several days.
 DAYS_APART = 4
 
 
@@ -53,7 +53,7 @@ class Sessions:
     closes: NDArray[np.int64]
 
     def position(self, day: dt.date) -> int:
-        """Index of the first session on or after ``day``; ``len(days)`` when the calendar has ended."""
+        """Index of the first session on or after ``day``; ``len(days)`` if the calendar ends before."""
         return int(np.searchsorted(self.days, np.datetime64(day, "D")))
 
 
@@ -61,15 +61,14 @@ _KNOWN: dict[str, Sessions] = {}
 
 
 def remember(sessions: Mapping[str, Sessions]) -> None:
-    """Take the sessions of exchanges, by MIC, that another process has worked out."""
+    """Store sessions of exchanges, by MIC, that another process has computed."""
     _KNOWN.update(sessions)
 
 
 def remember_earlier(mic: str, days: NDArray[np.datetime64]) -> None:
-    """Let an exchange's sessions begin before its calendar does, with days on which its index has a price.
+    """Extend an exchange's sessions before the start of its calendar by the days on which its index has a price.
 
-    They open and close at the hours of the calendar's first session. Other days that were remembered before
-    are forgotten.
+    These sessions have the hours of the calendar's first session. They replace earlier extensions.
     """
     table = _KNOWN.get(mic) or _worked_out(mic)
     later = table.days >= np.datetime64(FIRST_DAY, "D")
@@ -87,15 +86,15 @@ def remember_earlier(mic: str, days: NDArray[np.datetime64]) -> None:
 
 
 def forget_earlier(mic: str) -> None:
-    """Let an exchange's sessions begin with its calendar again, for a study without events before it."""
+    """Remove the extension by `remember_earlier`, for a study without events before the calendar."""
     if mic in _KNOWN and _KNOWN[mic].days[0] < np.datetime64(FIRST_DAY, "D"):
         del _KNOWN[mic]
 
 
 def exchange_sessions(mic: str) -> Sessions:
-    """Return all sessions of an exchange from 2000 to the last one that its calendar knows.
+    """Return all sessions of an exchange from 2000 to the end of its calendar.
 
-    `remember_earlier` adds those before 2000 of a study whose events are as old.
+    `remember_earlier` adds sessions before 2000 if a study has such events.
     """
     if mic not in _KNOWN:
         _KNOWN[mic] = _worked_out(mic)
@@ -125,10 +124,9 @@ def _worked_out(mic: str) -> Sessions:
 
 
 def _as_known(table: Sessions, exchange: Exchange) -> Sessions:
-    """The sessions with those that the calendar lacks, from the exchange's first day on.
+    """The sessions from the exchange's first day on, with sessions that the calendar lacks.
 
-    A session past the calendar's end would draw all events of the days between to itself: it waits until the
-    calendar is longer.
+    Added sessions after the calendar's end are ignored, because all events in the gap would be moved to them.
     """
     zone, known = zoneinfo.ZoneInfo(exchange.time_zone), table.days.tolist()
     inside = [item for item in exchange.extra_sessions if known[0] <= item.day <= known[-1]]
@@ -149,7 +147,7 @@ def _as_known(table: Sessions, exchange: Exchange) -> Sessions:
 
 
 def _calendar(name: str) -> Any:
-    """The calendar from `FIRST_DAY`, or from where it begins: some know no earlier holidays."""
+    """The calendar from `FIRST_DAY`, or from its own start if that is later."""
     import exchange_calendars
 
     make = _own_years(name) or functools.partial(exchange_calendars.get_calendar, name)
@@ -160,9 +158,9 @@ def _calendar(name: str) -> Any:
 
 
 def _own_years(name: str) -> Any:
-    """The calendar's class, its yearly holidays worked out for the years that it covers; None without one.
+    """The calendar's class with yearly holidays computed only for the years that it covers; None without a class.
 
-    The library works them out for 1970 to 2200, which takes most of the time that a calendar takes.
+    The library computes them for 1970 to 2200, which takes most of the time of making a calendar.
     """
     try:
         module = importlib.import_module(f"exchange_calendars.exchange_calendar_{name.lower()}")
@@ -172,7 +170,7 @@ def _own_years(name: str) -> Any:
     import pandas as pd
     from exchange_calendars.exchange_calendar import HolidayCalendar
 
-    # A holiday may be kept some days from its date: a year more on both sides holds them all.
+    # A holiday may be observed on another day, so one more year is included on both sides.
     year = pd.Timedelta(days=366)
     first, last = pd.Timestamp(FIRST_DAY) - year, kind.default_end() + year
 
@@ -217,9 +215,9 @@ def session_close(mic: str, session: dt.date) -> dt.datetime:
 def align(event: Event, mic: str, *, table: Callable[[str], Sessions] = exchange_sessions) -> Alignment | None:
     """Return day 0 of an event: the first session whose close is later than the timestamp.
 
-    A timestamp at the closing second itself belongs to the next session, since nothing could be
-    traded on it. A bare date means that date's session, or the next one where the exchange was shut.
-    Returns None where the calendar ends before the event or begins after it.
+    A timestamp exactly at the close belongs to the next session, since nobody could trade on it any more. A bare date
+    means the session of that date, or the next one if the exchange was closed. Returns None if the calendar ends
+    before the event or begins after it.
     """
     calendar = table(mic)
     first: dt.date = calendar.days[0].astype(dt.date) if len(calendar.days) else FIRST_DAY

@@ -1,7 +1,7 @@
-"""What is known of each exchange: read once from the TOML files of this folder, one file a country.
+"""Facts about each exchange, read once from the TOML files of this folder, one for each country.
 
-Every dated fact names its source and how sure it is. A further exchange is one further file: here, or in
-the folder that the environment variable `FOLDER` names. docs/extending.md describes the file.
+Every dated fact names its source and the kind of the source. To add an exchange, add a file: in this folder, or in the
+folder that the environment variable `FOLDER` names. docs/extending.md describes the file.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from eventstudy.errors import ConfigError, Problem, nearest
 
 #: ``exchange`` is a page of the exchange itself, ``source`` a law, a notice of an authority or a published
 #: tariff, ``secondary`` reports or reprints, ``assumption`` a round figure that the settings can replace,
-#: ``memory`` common knowledge that nobody has looked up (``verified = false`` in the file).
+#: ``memory`` common knowledge that has not been checked (``verified = false`` in the file).
 Certainty = Literal["exchange", "source", "secondary", "assumption", "memory"]
 Side = Literal["buy", "sell", "both"]
-#: First day of a fact that has no other.
+#: First day of a fact without a given first day.
 EVER = dt.date(1900, 1, 1)
-#: Calendars are asked for no day before this one.
+#: First day for which calendars are requested.
 FIRST_DAY = dt.date(2000, 1, 1)
 #: Environment variable with a folder of further files.
 FOLDER = "EVENTSTUDY_EXCHANGES"
-#: Where the world's index of `config.Model` is traded.
+#: Exchange of the world index of `config.Model`.
 WORLD_MARKET = "XNYS"
-#: Where tickers without an ending are traded, unless something else is said.
+#: Default exchange of tickers without an ending.
 HOME = WORLD_MARKET
 
 T = TypeVar("T")
@@ -56,8 +56,8 @@ class Dated:
 class PriceLimit(Dated):
     """The daily price limit of a board.
 
-    ``kind`` is ``none``, ``fraction`` (``limit`` times the previous close) or ``amounts``: below each first
-    number of ``amounts`` the limit is the second, in the exchange's currency.
+    ``kind`` is ``none``, ``fraction`` (``limit`` times the previous close) or ``amounts``: below the first number of
+    each pair in ``amounts`` the limit is the second number, in the exchange's currency.
     """
 
     board: str
@@ -68,7 +68,7 @@ class PriceLimit(Dated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreeSessions(Dated):
-    """How many first sessions of a new listing have no limit, for listings in the period."""
+    """Number of first sessions of a new listing without a price limit, for listings in the period."""
 
     board: str
     sessions: int
@@ -76,7 +76,7 @@ class FreeSessions(Dated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selling(Dated):
-    """Sessions that must pass before a share bought can be sold, and what is known of selling short."""
+    """Number of sessions before a bought share can be sold, and the rule on short sales."""
 
     board: str
     sessions_before_sale: int
@@ -85,7 +85,7 @@ class Selling(Dated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticks(Dated):
-    """Smallest price steps: below each first number of ``steps`` the tick is the second."""
+    """Tick sizes: below the first number of each pair in ``steps`` the tick is the second number."""
 
     board: str
     steps: Steps
@@ -93,7 +93,7 @@ class Ticks(Dated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lot(Dated):
-    """Fewest shares of an order, and by how many it grows; ``size`` 0 means that each issuer sets its own."""
+    """Smallest order and its increment, in shares; ``size`` 0 means that each issuer sets its own."""
 
     board: str
     size: int
@@ -102,7 +102,7 @@ class Lot(Dated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fee(Dated):
-    """One charge of one market in basis points of the traded value; ``half_spread`` is one of them."""
+    """One cost of trading on one market, in basis points of the traded value; ``half_spread`` is also one."""
 
     market: str
     name: str
@@ -112,7 +112,7 @@ class Fee(Dated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement(Dated):
-    """Sessions from the trade to the exchange of shares and money."""
+    """Number of sessions from the trade to its settlement."""
 
     market: str
     days: int
@@ -120,7 +120,7 @@ class Settlement(Dated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraSession:
-    """A day on which the exchange traded though its calendar has it closed; hours in the exchange's zone."""
+    """A session that the calendar lacks; hours in the exchange's time zone."""
 
     market: str
     day: dt.date
@@ -132,7 +132,7 @@ class ExtraSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A part of an exchange with rules of its own; ``rounding`` says how a limit becomes a price."""
+    """A part of an exchange with its own rules; ``rounding`` says how the price limit is rounded."""
 
     name: str
     rounding: Literal["half_up", "inside"] = "half_up"
@@ -146,17 +146,17 @@ class Board:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """What is known of one exchange.
+    """Facts about one exchange.
 
-    ``mic`` is its ISO 10383 code, ``calendar`` the name of its sessions in exchange_calendars where that is another
-    one; no session before ``first_day`` is known. ``suffix`` and ``index`` are the ending of its tickers and its usual
-    index, as Yahoo writes them where it has the exchange, empty where none is known; ``on_yahoo`` says whether Yahoo
-    has prices of its shares, ``vendors`` what a vendor of prices calls it, ``known_as`` what people call it instead.
+    ``mic`` is its ISO 10383 code, ``calendar`` the name of its calendar in exchange_calendars if it differs; sessions
+    are known from ``first_day`` on. ``suffix`` and ``index`` are the ending of its tickers and its usual index, in
+    Yahoo's spelling if Yahoo has the exchange, empty if unknown. ``on_yahoo`` says whether Yahoo has prices of its
+    shares. ``vendors`` are its names at vendors of prices, ``known_as`` its common names.
 
-    ``board`` names the `Board` of a share that nothing else is known of, empty where no rules are known, and
-    ``boards_by_digits`` that by the first digits of a ticker; ``first_digits`` are those of a ticker of ``n_digits``
-    digits that belongs here. ``price_unit`` is how much of the currency one unit of a price is, 0.01 where pence are
-    quoted, ``hundredths`` are names under which sources quote a hundredth of it. ``sources_count_lots`` says whether
+    ``board`` is the default `Board` of a share, empty if no rules are known; ``boards_by_digits`` gives the board by
+    the first digits of a ticker. A ticker of ``n_digits`` digits that begins with one of ``first_digits`` belongs to
+    this exchange. ``price_unit`` is the amount of the currency in one unit of a price (0.01 if prices are in pence),
+    ``hundredths`` are the names that sources use for a hundredth of the currency. ``sources_count_lots`` says whether
     some sources count volume in lots.
     """
 
@@ -185,12 +185,12 @@ class Exchange:
     extra_sessions: tuple[ExtraSession, ...] = ()
 
     def board_of(self, ticker: str) -> str:
-        """Return the board that a ticker's first digits tell, or an empty string."""
+        """Return the board that follows from a ticker's first digits, or an empty string."""
         found = [start for start in self.boards_by_digits if ticker.startswith(start)]
         return self.boards_by_digits[max(found, key=len)] if found else ""
 
 
-#: Tables of facts in a file: the record, whom its lines name, and where the record is kept.
+#: Tables of facts in a file: the record, the key that its lines refer to, and the field that stores it.
 _TABLES: dict[str, tuple[type, str, str]] = {
     "limits": (PriceLimit, "boards", "board"),
     "risk_warning_limits": (PriceLimit, "boards", "board"),
@@ -218,7 +218,7 @@ def exchanges() -> Mapping[str, Exchange]:
     Raises
     ------
     ConfigError
-        If a file of exchanges is faulty; with the file's name and everything that is wrong.
+        If a file of exchanges is faulty; the message names the file and all problems.
     """
     return _known(os.environ.get(FOLDER, "")).exchanges
 
@@ -229,7 +229,7 @@ def boards() -> Mapping[str, Board]:
 
 
 def with_suffix(ticker: str) -> str:
-    """Return a ticker of digits alone with the ending of the exchange they belong to, else an empty string.
+    """Return a ticker of digits with the ending of its exchange; an empty string for any other ticker.
 
     >>> with_suffix("300308"), with_suffix("600000"), with_suffix("920001"), with_suffix("LITE")
     ('300308.SZ', '600000.SS', '920001.BJ', '')
@@ -247,12 +247,12 @@ def with_suffix(ticker: str) -> str:
 
 
 def by_common_name() -> dict[str, str]:
-    """Return the MIC of what people call an exchange."""
+    """Return the MICs of exchanges by their common names."""
     return {name: mic for mic, exchange in exchanges().items() for name in exchange.known_as}
 
 
 def currency_in_hundredths() -> dict[str, str]:
-    """Return the currency by the names under which sources quote a hundredth of it."""
+    """Return currencies by the names that sources use for a hundredth of them."""
     return {name: item.currency for item in exchanges().values() for name in item.hundredths}
 
 
@@ -269,7 +269,7 @@ def dated_facts() -> Iterator[Dated | ExtraSession]:
 
 
 def further_files(folder: str | None = None) -> tuple[tuple[str, str], ...]:
-    """Return the files of the further folder that the process reads, as (name, SHA-256)."""
+    """Return the files of the user's folder that are read, as (name, SHA-256)."""
     there = os.environ.get(FOLDER, "") if folder is None else folder
     return tuple((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in _files(there, own=False))
 
@@ -308,7 +308,7 @@ def _known(folder: str) -> _Known:
 
 
 def _read(path: Path, problems: list[Problem]) -> _Known:
-    """Read one file; what is wrong with it is added to ``problems``."""
+    """Read one file; its problems are added to ``problems``."""
     import tomllib
 
     before = len(problems)
@@ -336,7 +336,7 @@ def _read(path: Path, problems: list[Problem]) -> _Known:
     try:
         country = {"country_name" if key == "name" else key: table[key] for key in _COUNTRY}
         found = _described(Exchange, table, "exchanges", "mic", **country)
-        # Sessions are called as the exchange is, where nothing else is said.
+        # By default the calendar has the name of the exchange.
         own = {mic: replace(item, calendar=item.calendar or mic) for mic, item in found.items()}
         return _Known(own, _described(Board, table, "boards", "name"))
     except ValueError as error:
@@ -345,7 +345,7 @@ def _read(path: Path, problems: list[Problem]) -> _Known:
 
 
 def _described(record: type[T], table: Mapping[str, Any], named: str, key: str, **shared: str) -> dict[str, T]:
-    """The boards or the exchanges of a file by their ``key``, each with the facts whose lines name it."""
+    """The boards or the exchanges of a file by their ``key``, each with its facts."""
     rows = {row.get(key, ""): row for row in table.get(named, ())}
     facts = {name: _facts(table, name, rows) for name, (_, holders, _) in _TABLES.items() if holders == named}
     return {
@@ -355,7 +355,7 @@ def _described(record: type[T], table: Mapping[str, Any], named: str, key: str, 
 
 
 def _facts(table: Mapping[str, Any], name: str, known: Iterable[str]) -> dict[str, list[Any]]:
-    """The records of one table of facts by the board or exchange that they hold for."""
+    """The records of one table of facts, by board or exchange."""
     record, named, holder = _TABLES[name]
     found: dict[str, list[Any]] = {key: [] for key in known}
     for row in table.get(name, ()):
@@ -377,7 +377,7 @@ def _facts(table: Mapping[str, Any], name: str, known: Iterable[str]) -> dict[st
 
 
 def _source(table: Mapping[str, Any], row: Mapping[str, Any], name: str) -> tuple[str, Certainty]:
-    """The text of a line's source and how sure the line is."""
+    """The text and the kind of a line's source."""
     key, sources = row.get("source", ""), table.get("sources", {})
     if key and key not in sources:
         raise ValueError(f"{name}: source {key!r}; {nearest(key, sources)}")
@@ -391,7 +391,7 @@ def _source(table: Mapping[str, Any], row: Mapping[str, Any], name: str) -> tupl
 
 
 def _record(record: type[T], row: Mapping[str, Any], **given: Any) -> T:
-    """A record from a line of TOML: unknown and missing keys are refused, lists become tuples."""
+    """Make a record from a TOML table: unknown and missing keys are refused, lists become tuples."""
     accepted = {item.name: item for item in fields(record)}  # type: ignore[arg-type]
     for key in row:
         if key not in accepted or key in given:

@@ -1,4 +1,4 @@
-"""Price limits, ticks, free first sessions and rules of selling, computed from what `exchange` knows."""
+"""Price limits, ticks, sessions without limits and rules for sales, computed from the facts in `exchange`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from eventstudy.exchanges.exchange import Dated, PriceLimit, Selling, boards, ex
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-#: Products of prices and ratios are wrong in the last bits; this many ticks decide a rounding.
+#: Tolerance of a rounding, in ticks, because products of prices and ratios have rounding errors.
 _ROUNDING = 1e-6
-#: Steps of a board that is not known.
+#: Tick sizes of an unknown board.
 _CENT = ((np.inf, 0.01),)
 
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """Where a close stood at the day's limit, and the free first sessions of a new listing, shape (T,) each."""
+    """Days with a close at the price limit, and first sessions of a listing without a limit, shape (T,) each."""
 
     down: Bools
     up: Bools
@@ -31,9 +31,9 @@ class Locks:
 
 
 def board_of(ticker: str, mic: str, *, peer: str = "", market: str = "") -> str:
-    """Return the board: as stated for the peer, else by the ticker's digits, the market, the MIC.
+    """Return the board from the first available of: the peer's entry, the ticker's digits, the market's entry, the MIC.
 
-    An exchange without a board gives ``""``: its limits are unknown.
+    An exchange without a board gives ``""``; its limits are unknown.
     """
     for stated in (peer, market):
         if stated and stated not in boards():
@@ -45,8 +45,8 @@ def board_of(ticker: str, mic: str, *, peer: str = "", market: str = "") -> str:
 def tick_size(board: str, price: ArrayLike, days: NDArray[np.datetime64] | None = None) -> Floats:
     """Return the smallest price step at ``price``, same shape.
 
-    ``days``, of the shape of ``price``, are the days it is asked for; without them, and for days before the
-    first table that is known, the newest and the first table count.
+    ``days`` has the shape of ``price``. Without it the newest table is used; for days before the first known table,
+    the first one is used.
     """
     prices = np.asarray(price, dtype=np.float64)
     known = boards()[board].ticks if board in boards() else ()
@@ -77,7 +77,7 @@ def limit_prices(
     Returns
     -------
     down, up
-        ``(0.0, inf)`` without a limit, ``(nan, nan)`` where no rule is known.
+        ``(0.0, inf)`` without a limit, ``(nan, nan)`` if no rule is known.
     """
     if board not in boards():
         raise ConfigError(f"board {board!r} is unknown; {nearest(board, boards())}")
@@ -95,14 +95,14 @@ def limit_bands(
     days_listed: NDArray[np.int64] | None = None,
     st: bool = False,
 ) -> tuple[Floats, Floats]:
-    """Return what `limit_prices` does for many days of one share, shape (T,) each.
+    """Return the limits of `limit_prices` for many days of one share, shape (T,) each.
 
     Notes
     -----
     Shanghai, Shenzhen and Beijing round half up to the tick and move at least one tick. Taipei takes
-    the last tick inside the limit, or one tick where the limit is smaller. Tokyo adds and subtracts
-    the amount that the base price decides; it widens one side fourfold after two days locked without trades,
-    which daily prices do not show and this table does not know.
+    the last tick inside the limit, or one tick if the limit is smaller. Tokyo adds and subtracts an amount that
+    depends on the base price. After two locked days without trades it widens one side to four times the amount; daily
+    prices do not show this, so it is ignored here.
     """
     previous = np.asarray(previous, dtype=np.float64)
     down, up = np.full(len(days), np.nan), np.full(len(days), np.nan)
@@ -125,7 +125,7 @@ def free_sessions(board: str, days: NDArray[np.datetime64], days_listed: NDArray
 
 
 def limit_fraction(board: str, days: NDArray[np.datetime64], *, st: bool = False) -> Floats:
-    """Return the limit as a share of the previous close, NaN where it is none, unknown or in yen."""
+    """Return the limit as a fraction of the previous close; NaN without a limit, or if it is unknown or in yen."""
     found = np.full(len(days), np.nan)
     for rule in _rules(board, st):
         if rule.kind == "fraction":
@@ -134,7 +134,7 @@ def limit_fraction(board: str, days: NDArray[np.datetime64], *, st: bool = False
 
 
 def in_yen(board: str) -> bool:
-    """Return whether the board's limit is an amount of money, so that it needs traded prices."""
+    """Return whether the board's limit is an amount of money, which requires traded prices."""
     return any(rule.kind == "amounts" for rule in _rules(board, st=False))
 
 
@@ -150,21 +150,21 @@ def locked(
     st: bool = False,
     slack: Floats | float = 0.0,
 ) -> Locks:
-    """Return the days whose close stands at the limit.
+    """Return the days whose close is at the limit.
 
     Parameters
     ----------
     close, previous : (T,) float
         The close and the reference price it is compared with; NaN is never locked.
     high, low : (T,) float, optional
-        A close at the limit is also the day's extreme; where they are given this is asked for.
+        If given, a locked close must also be the high or low of the day.
     slack : (T,) float or float
-        0 for traded prices, which must lie within half a tick of the limit. Else the allowance, as a
-        share of ``previous`` and at least one and a half ticks, for prices adjusted and rounded again.
+        0 for traded prices, which must be within half a tick of the limit. For adjusted and rounded prices, the
+        tolerance as a fraction of ``previous``; it is at least one and a half ticks.
 
     Notes
     -----
-    A close past the limit is a fault of the data or an exception of the exchange, never a lock.
+    A close beyond the limit is an error in the data or an exception of the exchange, never a lock.
     """
     down_price, up_price = limit_bands(board, days, previous, days_listed=days_listed, st=st)
     ticks = np.where(np.asarray(slack) > 0, 1.5, 0.5 + _ROUNDING)
@@ -185,7 +185,7 @@ def sessions_before_sale(board: str, day: dt.date) -> int:
 
 
 def trade_rule(board: str, day: dt.date) -> Selling:
-    """Return what holds for selling on a board; `ConfigError` where nothing is known."""
+    """Return the rule for sales on a board; `ConfigError` if none is known."""
     for rule in boards()[board].selling if board in boards() else ():
         if rule.holds(day):
             return rule
@@ -224,7 +224,7 @@ def _band(rule: PriceLimit, previous: Floats, days: NDArray[np.datetime64]) -> t
     down = np.where(previous - down < small, previous - step, down)
     up = np.where(up - previous < small, previous + step, up)
     lowest: Floats = np.maximum(down, step)
-    # Six decimals are far finer than any tick and free of the last bits' noise.
+    # Six decimals are finer than any tick and remove rounding errors.
     return np.round(lowest, 6), np.round(up, 6)
 
 

@@ -12,13 +12,13 @@ _ENDINGS = {
 }
 _NAMES = "|".join(sorted(_ENDINGS, key=len, reverse=True))
 _MAINLAND = re.compile(rf"(?:({_NAMES})[.:_]?([0-9]{{6}})|([0-9]{{6}})[.:_]?({_NAMES}))")
-#: Ending of American tickers at Stooq and other vendors; Yahoo has none.
+#: Ending of American tickers at Stooq and other vendors; Yahoo uses none.
 _AMERICAN = ".US"
 _FLOAT = re.compile(r"([0-9]+)\.0+")
 
 
 def spelled(name: str) -> str:
-    """Return a name as Yahoo writes it, where its spelling is known; else in capitals without blanks.
+    """Return a ticker in Yahoo's spelling if its spelling is known; else in capitals without blanks.
 
     Examples
     --------
@@ -33,10 +33,10 @@ def spelled(name: str) -> str:
 
 
 def of_ticker(names: Iterable[str], ticker: str) -> str:
-    """Return the one of some names that means a ticker, or an empty string.
+    """Return the name that means a given ticker, or an empty string.
 
-    A name of digits alone means a ticker with the same digits before its ending, zeros that a spreadsheet
-    has taken off put back.
+    A name of digits means the ticker with the same digits before its ending; leading zeros that a spreadsheet removed
+    are restored.
     """
     names = list(names)
     if ticker in names:

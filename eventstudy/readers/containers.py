@@ -1,4 +1,4 @@
-"""A table of another program, whatever holds it: a file known by its content, or a frame."""
+"""Read a table of another program from a file (recognised by its content) or from a frame."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from eventstudy.readers.sheets import Sheet, arrow_sheet, csv_sheet, parquet_tab
 from eventstudy.readers.text import Text, read_text, records_of
 
 ACCEPTED_FRAMES = "accepted are frames of pandas, polars, pyarrow and duckdb, and lists of dicts"
-#: Bytes from which a CSV is read by Arrow, which is faster and knows no lines.
+#: A CSV of at least this many bytes is read by Arrow, which is faster but does not give line numbers.
 _LARGE = 4 * 2**20
 _ZIP = b"PK\x03\x04"
-#: First bytes of the formats 113 to 115 of Stata, which write no name of theirs.
+#: First bytes of the formats 113 to 115 of Stata, which have no other signature.
 _OLD_STATA = tuple(bytes([version, order]) for version in (113, 114, 115) for order in (1, 2))
-#: Names of columns that hold the number of a row: what pandas writes where an index has no name.
+#: Names of columns with row numbers, as pandas writes them for an index without a name.
 _ROW_NUMBERS = ("", "unnamed: 0", "__index_level_0__")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Columns before any check.
+    """Columns of a table before any check.
 
     ``names`` are header cells without blanks around them, ``columns`` a list of texts or an Arrow array for each,
     ``lines`` the line of each row in the file. ``ragged`` are rows with more or fewer cells than the header, which are
@@ -52,7 +52,7 @@ def table_of_bytes(raw: bytes, file: str, error: type[EventStudyError]) -> Table
     Raises
     ------
     EventStudyError
-        Of the type ``error``, where the file is none of them, is damaged or empty.
+        Of the type ``error``, if the file has another format, is damaged or empty.
     """
     digest = hashlib.sha256(raw).hexdigest()
     if raw.startswith(_ZIP):
@@ -67,7 +67,7 @@ def table_of_bytes(raw: bytes, file: str, error: type[EventStudyError]) -> Table
 
 
 def sheet_of_bytes(raw: bytes, file: str, error: type[EventStudyError]) -> Sheet:
-    """Return the sheet of a file of any kind, for readers of prices; as `table_of_bytes` for faults."""
+    """Return the sheet of a file of any accepted kind, for readers of prices; raises as `table_of_bytes`."""
     if raw.startswith(_ZIP):
         table = table_of_bytes(raw, file, error)
         cells = dict(zip(table.names, table.columns, strict=True))
@@ -83,7 +83,7 @@ def table_of_frame(data: Any, file: str, error: type[EventStudyError]) -> Table:
     Raises
     ------
     EventStudyError
-        Of the type ``error``, for anything else.
+        Of the type ``error``, for any other object.
     """
     import pyarrow as pa
 
@@ -105,12 +105,12 @@ def table_of_frame(data: Any, file: str, error: type[EventStudyError]) -> Table:
 
 
 def frame_of(data: Any) -> Any:
-    """Return a frame or series of pandas as it is, and any other frame as one of pandas or an Arrow table.
+    """Return a frame or series of pandas unchanged, and any other frame as a pandas frame or an Arrow table.
 
     Raises
     ------
     TypeError, ValueError, ArrowException
-        For what is no frame, no dict of columns, no list of dicts, and gives no Arrow data.
+        If the object is no frame, no dict of columns and no list of dicts, and gives no Arrow data.
     """
     import pandas as pd
     import pyarrow as pa
@@ -121,12 +121,12 @@ def frame_of(data: Any) -> Any:
         return pd.DataFrame(dict(data))
     if isinstance(data, list | tuple) and all(isinstance(row, Mapping) for row in data):
         return pd.DataFrame(list(data))
-    # What is lazy, such as a query of polars, is run first.
+    # A lazy frame, such as a query of polars, is evaluated first.
     return pa.table(data.collect() if hasattr(data, "collect") else data)
 
 
 def texts(column: Any) -> list[str]:
-    """Return the cells of a column as text, empty where there is none; whole numbers without a point."""
+    """Return the cells of a column as text, missing ones as empty text; whole numbers without a decimal point."""
     if isinstance(column, list):
         return column
     import pyarrow as pa
@@ -150,7 +150,7 @@ def _text(cell: Any) -> str:
 
 
 def is_binary(raw: bytes) -> bool:
-    """Whether the first bytes of a file are those of a workbook, an archive or a table that is no text."""
+    """Whether the first bytes of a file are those of a workbook, an archive or a binary table."""
     return raw.startswith((_ZIP, b"\x1f\x8b")) or _is_columnar(raw)
 
 
@@ -177,7 +177,7 @@ def _columnar(raw: bytes, file: str, error: type[EventStudyError]) -> Any:
 
 
 def _large(text: Text) -> Any | None:
-    """A large CSV as an Arrow table of texts; None where only reading it row by row tells its lines."""
+    """A large CSV as an Arrow table of texts; None if it must be read row by row to get line numbers."""
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
@@ -195,7 +195,7 @@ def _large(text: Text) -> Any | None:
 
 
 def _excel_rows(raw: bytes, file: str, error: type[EventStudyError]) -> list[tuple[int, list[str]]]:
-    """(row, cells) of the first sheet of a workbook that has any."""
+    """(row, cells) of the first sheet of a workbook that is not empty."""
     import zipfile
 
     try:
@@ -245,7 +245,7 @@ def _named(
     ragged: tuple[Problem, ...] = (),
     encoding: str = "",
 ) -> Table:
-    """The table without the numbers of its rows."""
+    """The table without its column of row numbers."""
     kept = [(name.strip(), column) for name, column in zip(names, columns, strict=True) if not _numbers(name, column)]
     return Table(
         file=file,
@@ -266,7 +266,7 @@ def _numbers(name: str, column: Any) -> bool:
 
 
 def _flat(data: Any) -> Any:
-    """A pandas frame of columns alone: an index that says something becomes columns of it."""
+    """A pandas frame with only columns: an index with content becomes columns."""
     import pandas as pd
 
     index = data.index
@@ -294,7 +294,7 @@ def _are_days(index: Any) -> bool:
 
 
 def _of_series(column: Any) -> Any:
-    """An Arrow array, or texts where the cells are of several kinds."""
+    """An Arrow array, or texts if the cells have several types."""
     import pandas as pd
     import pyarrow as pa
 

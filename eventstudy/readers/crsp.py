@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from eventstudy.errors import Reason
 from eventstudy.readers.sheets import Sheet
 
-#: Letters in the place of a return.
+#: Letters that CRSP writes instead of a return.
 LETTERS = ("A", "B", "C", "D", "E", "P", "S", "T")
-#: Numbers in the place of a return.
+#: Numbers that CRSP writes instead of a return.
 CODES = (-44.0, -55.0, -66.0, -77.0, -88.0, -99.0)
 
 #: Columns whose negative prices are means of bid and ask.
@@ -26,7 +26,7 @@ SIGNED = ("prc", "dlyprc", "altprc")
 
 
 def unsigned(sheet: Sheet, column: str) -> Sheet:
-    """Return a sheet without the minus signs that mark means of bid and ask, which a note counts."""
+    """Return a sheet without the minus signs that mark means of bid and ask; a note gives their number."""
     cells = sheet.cells[column]
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
         marked, plain = int((cells < 0).sum()), np.abs(cells)
@@ -39,5 +39,5 @@ def unsigned(sheet: Sheet, column: str) -> Sheet:
 
 
 def without_codes(returns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return returns with NaN in the place of codes."""
+    """Return the returns with NaN instead of codes."""
     return np.where(np.isin(returns, CODES), np.nan, returns)

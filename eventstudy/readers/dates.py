@@ -1,4 +1,4 @@
-"""Columns of days as people and programs write them."""
+"""Parse columns of days in many spellings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _YEAR_LAST = re.compile(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4})" + _CLOCK)
 _NAMED = re.compile(r"(?:(\d{1,2})[- ]?([A-Za-z]{3,9})[- ,]*(\d{4}))|(?:([A-Za-z]{3,9})\.? (\d{1,2}),? (\d{4}))")
 _SERIAL = re.compile(r"(\d{5})(?:\.0*)?")
 _ISO_DAYS = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}\n)*")
-#: Day 0 of Excel's serial numbers, which count 29 February 1900, a day that never was.
+#: Day 0 of Excel's serial numbers, which count a 29 February 1900 that did not exist.
 EXCEL_ZERO = dt.date(1899, 12, 30)
 #: Serial numbers that can be days of prices: 1927 to 2064.
 SERIALS = (10_000, 60_000)
@@ -30,7 +30,7 @@ WITH_TIME = "has a time of day; daily prices have a day: write it as 2026-06-24"
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Days of T cells, NaT where a cell is none; ``wrong`` maps its place to what is the matter."""
+    """Days of T cells, NaT if a cell is no day; ``wrong`` maps the index of such a cell to the problem."""
 
     days: NDArray[np.datetime64]
     wrong: Mapping[int, str]
@@ -40,11 +40,10 @@ def parse_days(cells: Sequence[str], *, dots_decide: bool = True) -> Days:
     """Read a column of days.
 
     Accepted are 2024-06-12, 20240612, 2024/6/12, 12.06.2024, 12 Jun 2024, 12JUN2024, midnight as in
-    2024-06-12 00:00:00, 06/12/2024 where the column as a whole decides which number is the month, and
-    Excel's serial numbers where all cells are some. Dots mean the day first; without ``dots_decide`` they
-    say no more than slashes.
+    2024-06-12 00:00:00, 06/12/2024 if the whole column shows which number is the month, and Excel's serial numbers if
+    all cells are such numbers. With dots the day comes first; without ``dots_decide`` dots are treated like slashes.
     """
-    # The whole column in one match: files of the usual form are read at the speed of numpy.
+    # One match for the whole column: files of the usual form are read at the speed of numpy.
     if _ISO_DAYS.fullmatch("".join(f"{cell}\n" for cell in cells)):
         try:
             return Days(np.array(cells, dtype="datetime64[D]"), {})

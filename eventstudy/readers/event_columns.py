@@ -1,4 +1,4 @@
-"""What a column of an events file holds, by its header in the spelling of many programs."""
+"""Recognise the columns of an events file by their headers, in the spelling of many programs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from eventstudy.readers.headers import IDENTIFIERS
 
-#: Columns of an event of its own benchmark and windows.
+#: Columns with the event's own benchmark and windows.
 OWN_SETTINGS = ("benchmark", "estimation_start", "estimation_end", "event_start", "event_end")
-#: Codes that are numbers without an exchange: no ending belongs to them.
+#: Headers of codes that are plain numbers; no exchange ending is added to them.
 NUMBERED = frozenset(("permno", "permco", "gvkey", "cusip", "isin"))
 #: Headers of mainland China's codes, six digits each.
 MAINLAND = frozenset(("stkcd", "tscode", "股票代码", "证券代码", "代码"))
@@ -35,18 +35,18 @@ _MEANINGS: Mapping[str, str] = {
     )
     for name in names.split()
 }
-#: Headers that mean the security where no other column does.
+#: Headers that mean the security if no other column does.
 _SECURITIES = ("firm", "firmid", "subjectid", "stock", "security", "company", "股票", "证券")
-#: How alike a header must be to one of ours to count as a slip of the pen.
+#: Similarity to a known header from which on a header counts as misspelt.
 _SLIP = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class EventColumns:
-    """Where the columns of an events file are.
+    """Positions of the columns of an events file.
 
-    ``known`` maps names of ours to places, ``own`` headers of the user's to places. ``identifier`` is the
-    reduced header of the tickers; ``problems`` say what is wrong with the header.
+    ``known`` maps the package's names to positions, ``own`` the user's headers to positions. ``identifier`` is the
+    reduced header of the tickers; ``problems`` lists problems of the header.
     """
 
     known: Mapping[str, int]
@@ -62,7 +62,7 @@ def reduced(header: str) -> str:
 
 
 def event_columns(header: Sequence[str], names: Collection[str]) -> EventColumns:
-    """Return where the columns of these names are; a header that is close to one of them is refused."""
+    """Return the positions of the columns with these names; a header that is nearly one of them is refused."""
     short = {reduced(name): name for name in names} | {k: v for k, v in _MEANINGS.items() if v in names}
     places: dict[str, list[int]] = {}
     for at, cell in enumerate(header):

@@ -1,7 +1,7 @@
-"""Kenneth French's files of daily factors as they are downloaded.
+"""Read Kenneth French's files of daily factors as they are downloaded.
 
-Lines of text come first, then a header whose first cell is empty, a row a day (20240612), and a copyright
-line or, in monthly files, tables of annual factors behind an empty line. -99.99 and -999 stand for no value.
+Lines of text come first, then a header whose first cell is empty, one row for each day (20240612), and a copyright
+line or, in monthly files, tables of annual factors after an empty line. -99.99 and -999 are missing values.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-#: Numbers that stand where there is no value in a file of percent, and in one that was divided by 100.
+#: Codes for a missing value in a file in percent, and in one that was divided by 100.
 CODES = (-99.99, -999.0)
 CODES_OF_DECIMALS = (*CODES, -0.9999, -9.99)
-#: Bytes that a zip archive may unpack to.
+#: Largest unpacked size of a zip archive, in bytes.
 _MOST_BYTES = 2**28
 _DAY = re.compile(r"\d{8}")
 
 
 def unpacked(raw: bytes) -> bytes:
-    """Return the one CSV of a zip archive; other files as they are."""
+    """Return the only CSV of a zip archive; other files unchanged."""
     if not raw.startswith(b"PK\x03\x04"):
         return raw
     try:
@@ -35,12 +35,12 @@ def unpacked(raw: bytes) -> bytes:
 
 
 def without_codes(values: NDArray[np.float64], *, percent: bool) -> NDArray[np.float64]:
-    """Return factors with NaN in the place of codes."""
+    """Return the factors with NaN instead of codes."""
     return np.where(np.isin(values, CODES if percent else CODES_OF_DECIMALS), np.nan, values)
 
 
 def daily_rows(rows: Sequence[Sequence[str]]) -> tuple[int, list[list[str]]]:
-    """Return how many lines stand above the header, and header and days; other files as they are."""
+    """Return the number of lines above the header, and header and daily rows; other files unchanged."""
     if rows and rows[0] and rows[0][0].strip().lower() == "date":
         return 0, [list(row) for row in rows]
     for top, row in enumerate(rows[:100]):

@@ -1,4 +1,4 @@
-"""What a column of prices holds, by its header in the spelling of many programs."""
+"""Recognise the columns of price files by their headers, in the spelling of many programs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEANINGS: Mapping[str, str] = {
     )
     for name in names.split()
 }
-#: Columns that name a security, the most lasting one first.
+#: Columns that identify a security, the most permanent one first.
 IDENTIFIERS = (
     "permno",
     "tscode",
@@ -48,9 +48,9 @@ IDENTIFIERS = (
     "tic",
     "subjectid",
 )
-#: What a study can do without: of two such columns none is read.
+#: Optional columns; if there are two of one kind, neither is read.
 OPTIONAL = ("amount", "dividends", "splits", "status")
-#: Beginnings of columns whose neglect may change a result: they are named in a note.
+#: Beginnings of headers of columns that are not read but may matter; a note names them.
 TELLING = ("adj", "div", "split", "stocksplit", "ret", "tradestatus", "分红", "复权")
 _ADJUSTED_CLOSE = re.compile(r"adj.*clos|clos.*adj|adj.*price")
 
@@ -62,7 +62,7 @@ def reduced(header: str) -> str:
 
 
 def meaning(header: str) -> str:
-    """Return the name used here of a header cell, ``ticker`` for identifiers, else an empty string."""
+    """Return the package's name for a header cell (``ticker`` for identifiers), else an empty string."""
     cell = reduced(header)
     if cell in IDENTIFIERS:
         return "ticker"
@@ -72,12 +72,12 @@ def meaning(header: str) -> str:
 def columns_of(
     header: Sequence[str], file: str, error: type[EventStudyError], *, line: int | None = 1
 ) -> dict[str, int]:
-    """Return name to place of every column whose meaning is known.
+    """Return the position of every recognised column, by name.
 
     Raises
     ------
     EventStudyError
-        Of the type ``error``, where two columns mean the same, with which one to keep.
+        Of the type ``error``, if two columns have the same meaning; the message says which one to keep.
     """
     places: dict[str, list[int]] = {}
     for place, cell in enumerate(header):
@@ -101,6 +101,6 @@ def columns_of(
 
 
 def unread(header: Sequence[str], used: Mapping[str, int]) -> list[str]:
-    """Return the columns that nobody reads though they may say how prices were adjusted."""
+    """Return the columns that are not read although they may say how prices were adjusted."""
     taken = set(used.values())
     return [cell.strip() for at, cell in enumerate(header) if at not in taken and reduced(cell).startswith(TELLING)]

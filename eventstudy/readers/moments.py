@@ -1,4 +1,4 @@
-"""Columns of moments: days, or times with their zone, as an events file has them."""
+"""Parse columns of an events file that contain days, or times with a zone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eventstudy.readers.dates import EXCEL_ZERO, NO_DAY, WITH_TIME, parse_days
 Moment = dt.datetime | dt.date
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _ZONED = re.compile(r"(?P<local>\S+(?: \d\S*)?)\s*(?:\[(?P<bracket>[^\]]+)\]| (?P<name>[A-Za-z_]+/\S+|UTC))")
-#: Years that an event may be of.
+#: Accepted years of an event.
 YEARS = (1900, 2199)
 #: Offsets from UTC go from -12:00 to +14:00.
 _LARGEST_OFFSET = dt.timedelta(hours=14)
@@ -25,7 +25,7 @@ _NO_ZONE = "has no zone, and a naive time could be any of 24 hours"
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What N cells say: an aware UTC time, a day, or None; ``wrong`` maps a place to what is the matter."""
+    """Values of N cells: an aware UTC time, a day, or None; ``wrong`` maps the index of a cell to the problem."""
 
     values: tuple[Moment | None, ...]
     wrong: dict[int, str]
@@ -35,14 +35,14 @@ def parse_moments(cells: Sequence[str], precisions: Sequence[str]) -> Moments:
     """Read a column of moments, empty cells as None.
 
     Times need an offset or a zone; days may be written in every way that `parse_days` reads. A time at
-    midnight is a day where its precision is ``date``, and where no precision is given and every such cell of
-    the column is a day or at midnight.
+    midnight counts as a day if its precision is ``date``, or if no precision is given and every such cell of the
+    column is a day or at midnight.
 
     Parameters
     ----------
     cells : sequence of str, (N,)
     precisions : sequence of str, (N,)
-        As given in the file, empty where it is not.
+        As given in the file, empty if missing.
     """
     spelled = [cell for cell in dict.fromkeys(cells) if cell]
     days = parse_days(spelled, dots_decide=False)
@@ -82,7 +82,7 @@ def _utc(moment: dt.datetime) -> dt.datetime | str:
 
 
 def _moment(cell: str, day: dt.date | None, why_no_day: str) -> Moment | str:
-    """A day, a time in its own zone or none, or what is the matter with the cell."""
+    """A day, a time in its own zone, or None; else the problem of the cell."""
     try:
         if re.match(r"\d{4}[-/]", cell) and not YEARS[0] <= int(cell[:4]) <= YEARS[1]:
             raise ValueError(f"the year is not one of {YEARS[0]} to {YEARS[1]}")

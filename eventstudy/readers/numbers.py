@@ -1,4 +1,4 @@
-"""Columns of numbers as people and programs write them."""
+"""Parse columns of numbers in many spellings."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ NUMBER_MARKS = frozenset("0123456789.+-eE")
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Values of T cells, NaN where there is none.
+    """Values of T cells, NaN for a missing value.
 
-    ``wrong`` maps a place to what is the matter with its cell, ``missing`` a word for "no value" to how
-    often it stands there, empty cells not counted.
+    ``wrong`` maps the index of a cell to its problem, ``missing`` a word for "no value" to the number of its
+    occurrences, without empty cells.
     """
 
     values: NDArray[np.float64]
@@ -42,8 +42,8 @@ class Numbers:
 def parse_numbers(cells: Sequence[str], *, multiples: bool = False) -> Numbers:
     """Read a column of numbers.
 
-    Accepted are 1234.5, 1e3, words for a missing value, $ and other currency signs, 1,234.50 and, where the
-    whole column is written so, 1234,5 or 1.234,50. With ``multiples`` also 1.2M. A per cent sign divides by
+    Accepted are 1234.5, 1e3, words for a missing value, $ and other currency signs, 1,234.50 and, if the whole column
+    is written in this way, 1234,5 or 1.234,50. With ``multiples`` also 1.2M. A per cent sign divides by
     a hundred.
     """
     if frozenset("".join(cells)) <= NUMBER_MARKS:
@@ -66,7 +66,7 @@ def parse_numbers(cells: Sequence[str], *, multiples: bool = False) -> Numbers:
 
 
 def parse_ratios(cells: Sequence[str]) -> NDArray[np.float64]:
-    """Read splits as new shares for one old: 4, 4:1, 4/1 or 4-for-1; NaN where a cell is none."""
+    """Read splits as new shares for one old share: 4, 4:1, 4/1 or 4-for-1; NaN for any other cell."""
     pairs = [_RATIO.fullmatch(cell.strip()) for cell in cells]
     values = parse_numbers(["" if pair else cell for cell, pair in zip(cells, pairs, strict=True)]).values
     ratios = [float(pair[1]) / float(pair[2]) if pair and float(pair[2]) else np.nan for pair in pairs]
@@ -74,7 +74,7 @@ def parse_ratios(cells: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _decimal_comma(cells: Collection[str]) -> bool | None:
-    """Whether commas mark the decimals of a column; None where they could as well part thousands."""
+    """Whether commas mark the decimals of a column; None if they could also separate thousands."""
     with_comma = [cell for cell in cells if "," in cell]
     if not with_comma:
         return False
@@ -82,13 +82,13 @@ def _decimal_comma(cells: Collection[str]) -> bool | None:
     if len(european) < len(with_comma):
         return False
     if all(_EITHER.fullmatch(cell) for cell in with_comma):
-        # 12,345 alone could be either; beside 987.5 the comma parts thousands.
+        # 12,345 alone could be either; if the column also has 987.5, the comma separates thousands.
         return False if any("." in cell for cell in cells) else None
     return True
 
 
 def _number(text: str, *, comma: bool | None, multiples: bool) -> tuple[float, str]:
-    """Value of a cell and what is wrong with it."""
+    """Value of a cell, and its problem if there is one."""
     if text.lower() in MISSING:
         return float("nan"), ""
     factor, bare = 1.0, text

@@ -1,7 +1,4 @@
-"""A table of another program as columns of cells: of a CSV, a Parquet file, an Arrow table or a frame.
-
-Each spelling of a text in a long column is read once.
-"""
+"""Tables of other programs (CSV, Parquet, Arrow, frames) as columns of cells; each distinct text is parsed once."""
 
 from __future__ import annotations
 
@@ -21,15 +18,15 @@ from eventstudy.readers.headers import meaning
 from eventstudy.readers.text import read_text, records_of
 
 Cells = Sequence[str] | NDArray[Any]
-#: Cells of a Parquet file that are read at once; a small file may unpack to any number of them.
+#: Largest number of cells of a Parquet file that is read at once; a small file may unpack to more.
 MOST_CELLS = 400_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Columns by their header before any check, and the line of each row.
+    """Unchecked columns by header, and the line of each row.
 
-    ``cells`` holds text for CSV and arrays for Arrow, whose lines are row numbers. ``notes`` say how the file
+    ``cells`` are texts for CSV and arrays for Arrow; for Arrow the lines are row numbers. ``notes`` say how the file
     was read.
     """
 
@@ -40,7 +37,7 @@ class Sheet:
     notes: tuple[Reason, ...] = ()
 
     def taken(self, rows: Sequence[int] | NDArray[np.intp]) -> Sheet:
-        """Return some of the rows, in the order asked for."""
+        """Return some of the rows, in the given order."""
         at = np.asarray(rows, dtype=np.intp)
         cells: dict[str, Cells] = {
             name: column[at] if isinstance(column, np.ndarray) else [column[row] for row in at]
@@ -54,12 +51,12 @@ class Sheet:
 
 
 def csv_sheet(file: str, content: bytes, error: type[EventStudyError]) -> Sheet:
-    """Split a CSV into columns of text; every row has as many cells as the header.
+    """Split a CSV into columns of text; every row must have as many cells as the header.
 
     Raises
     ------
     EventStudyError
-        Of the type ``error``, where the file is no CSV, with the lines that are too short or too long.
+        Of the type ``error``, if the file is no CSV; the message names the lines that are too short or too long.
     """
     text = read_text(content, file, error)
     numbered = records_of(text, file, error)
@@ -84,7 +81,7 @@ def csv_sheet(file: str, content: bytes, error: type[EventStudyError]) -> Sheet:
 
 
 def _unique(header: Sequence[str], columns: Sequence[Any]) -> dict[str, Any]:
-    """Columns by header; one that comes again keeps its name with a blank, so that it can be told of."""
+    """Columns by header; a repeated header gets a blank at its end, so that it can be reported."""
     cells: dict[str, Any] = {}
     for name, column in zip(header, columns, strict=True):
         while name in cells:
@@ -94,7 +91,7 @@ def _unique(header: Sequence[str], columns: Sequence[Any]) -> dict[str, Any]:
 
 
 def _header(file: str, top: Sequence[Sequence[str]], error: type[EventStudyError]) -> tuple[list[str], int]:
-    """Return the header cells and how many rows it takes: one, or the three that yfinance writes."""
+    """Return the header cells and the number of header rows: one, or the three that yfinance writes."""
     header = list(top[0])
     if header[0].strip() != "Price" or len(top) < 3 or top[1][0].strip() != "Ticker":
         return header, 1
@@ -110,12 +107,12 @@ def _header(file: str, top: Sequence[Sequence[str]], error: type[EventStudyError
 
 
 def parquet_table(file: str, content: bytes, error: type[EventStudyError]) -> Any:
-    """Read a Parquet file whose footer says that it fits into memory, as an Arrow table.
+    """Read a Parquet file as an Arrow table, if by its footer it fits into memory.
 
     Raises
     ------
     EventStudyError
-        Of the type ``error``, where it is no Parquet file or unpacks to too many cells.
+        Of the type ``error``, if it is no Parquet file or has too many cells.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -132,7 +129,7 @@ def parquet_table(file: str, content: bytes, error: type[EventStudyError]) -> An
 
 
 def arrow_sheet(file: str, table: Any, sha256: str = "") -> Sheet:
-    """Columns of an Arrow table as arrays; without a digest of a file, that of the rows is taken."""
+    """Columns of an Arrow table as arrays; without the digest of a file, a digest of the rows is used."""
     columns = [_array(file, name, column) for name, column in zip(table.column_names, table.columns, strict=True)]
     cells = _unique(table.column_names, columns)
     return Sheet(file, np.arange(1, table.num_rows + 1), cells, sha256 or _digest(table))
@@ -148,7 +145,7 @@ def _digest(table: Any) -> str:
 
 
 def _array(file: str, name: str, column: Any) -> NDArray[Any]:
-    """One column: numbers as float64, days and times of their own zone as datetime64, all else as text."""
+    """One column: numbers as float64, days and local times as datetime64, everything else as text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -173,7 +170,7 @@ def _array(file: str, name: str, column: Any) -> NDArray[Any]:
 
 
 def spellings(column: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the different cells of a column as text, empty for null, and which stands in each row."""
+    """Return the distinct cells of a column as text (empty for null), and the index of the cell of each row."""
     cells = pc.dictionary_encode(pc.fill_null(pc.cast(column, pa.string()), ""))
     return cells.dictionary.to_pylist(), cells.indices.to_numpy(zero_copy_only=False)
 
@@ -181,7 +178,8 @@ def spellings(column: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
 def day_column(column: pa.Array) -> Days:
     """Read a column of days: dates, timestamps, or anything that `parse_days` reads.
 
-    A timestamp is a day of its own time zone. One with a time of day is among the ``wrong``, with its day.
+    A timestamp counts as the day in its own time zone. If it has a time of day, it is listed in ``wrong``, with its
+    day.
     """
     if pa.types.is_timestamp(column.type) and column.type.tz:
         column = pc.local_timestamp(column)

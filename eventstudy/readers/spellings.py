@@ -1,4 +1,4 @@
-"""How the tickers of an events file are written, and how they are read."""
+"""Read the tickers of an events file in their various spellings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from eventstudy.exchanges.exchange import with_suffix
 from eventstudy.exchanges.tickers import spelled
 from eventstudy.readers.event_columns import MAINLAND, NUMBERED
 
-#: More spellings than this are counted, not listed.
+#: Up to this number spellings are listed; further ones are counted.
 _LISTED = 5
 
 
 class Spellings:
-    """How tickers of one column were written, and how they were read.
+    """The spellings of the tickers of one column, and how they were read.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Spellings:
         self._lines: dict[str, int] = {}
 
     def read(self, given: str, line: int) -> str:
-        """Return the ticker that a cell names: in capitals, with the ending of its exchange where that is known."""
+        """Return the ticker in a cell: in capitals, with the ending of its exchange if it is known."""
         if given not in self._read:
             ticker = spelled(unicodedata.normalize("NFKC", given))
             if self._mainland and ticker.isdigit():
@@ -41,7 +41,7 @@ class Spellings:
         return self._read[given]
 
     def remarks(self) -> Iterator[Reason]:
-        """Yield what was read in another spelling than it has."""
+        """Yield the tickers that were read in another spelling than in the file."""
         changed = [(given, ticker) for given, ticker in self._read.items() if ticker != given]
         for given, ticker in changed[:_LISTED]:
             capitals = unicodedata.normalize("NFKC", given).upper()

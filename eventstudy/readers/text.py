@@ -1,4 +1,4 @@
-"""Text of a file whatever program saved it: encoding, separator, records with their lines."""
+"""Read text files of any program: encoding, separator, records with their line numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from eventstudy.errors import EventStudyError, Problem
 
-#: First bytes of files that are no text, and what to do with them.
+#: First bytes of files that are no text, and advice for each.
 NOT_TEXT = {
     b"PK\x03\x04": "an Excel workbook or another zip archive; save it as 'CSV UTF-8'",
     b"PAR1": "a Parquet file; give it the ending .parquet",
@@ -34,13 +34,13 @@ _HIGH = re.compile(rb"[\x80-\xff]+")
 
 
 def read_file(path: Path, error: type[EventStudyError], *, advice: str = "", most: int | None = None) -> bytes:
-    """Return the bytes of a file, those of a gzip archive unpacked; ``most`` is how many may come.
+    """Return the bytes of a file, unpacked if it is a gzip archive; ``most`` is the largest accepted number.
 
     Raises
     ------
     EventStudyError
-        Of the type ``error``, where it cannot be read, is a pipe, a device or a damaged archive, holds more than
-        ``most`` bytes, or does not fit into memory.
+        Of the type ``error``, if it cannot be read, is a pipe, a device or a damaged archive, has more than ``most``
+        bytes, or does not fit into memory.
     """
     try:
         refuse_endless(path, error)
@@ -78,7 +78,7 @@ def _why(failure: OSError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A decoded file: ``encoding`` is Python's name of what it was, ``separator`` stands between cells."""
+    """A decoded file, with Python's name of its ``encoding`` and the ``separator`` of cells."""
 
     content: str
     encoding: str
@@ -86,12 +86,12 @@ class Text:
 
 
 def read_text(raw: bytes, file: str, error: type[EventStudyError]) -> Text:
-    """Decode a file and find what separates its cells.
+    """Decode a file and detect the separator of its cells.
 
     Raises
     ------
     EventStudyError
-        Of the type ``error``, where the file is no text.
+        Of the type ``error``, if the file is no text.
     """
     for magic, kind in NOT_TEXT.items():
         if raw.startswith(magic):
@@ -114,9 +114,9 @@ def wrong_cells(
     file: str,
     lines: Sequence[int] | NDArray[np.int64] = (),
 ) -> list[Problem]:
-    """Return a problem for each cell that is wrong, by its place and what is the matter with it.
+    """Return a `Problem` for each wrong cell.
 
-    ``lines`` are those of the file, by place; without them none is named.
+    ``lines`` are the line numbers of the file, by index; without them no line is named.
     """
     return [
         Problem(f"{column} {str(cells[at]).strip()!r} {why}", file, int(lines[at]) if len(lines) else None)
@@ -127,8 +127,8 @@ def wrong_cells(
 def encoding_of(raw: bytes) -> str:
     """Return the encoding of a file's bytes.
 
-    A file that is no UTF-8 is GB18030 where its bytes above 127 come in pairs, as Chinese characters do,
-    and Windows-1252 where they stand singly, as umlauts and accents do.
+    A file that is not UTF-8 is GB18030 if its bytes above 127 come in pairs, as in Chinese text, and Windows-1252 if
+    they are single, as umlauts and accents are.
     """
     for mark, name in BYTE_ORDER_MARKS.items():
         if raw.startswith(mark):
@@ -154,7 +154,7 @@ def _decodes(raw: bytes, encoding: str) -> bool:
 
 
 def separator_of(content: str) -> str:
-    """Return the separator that the first line with any holds most of, a comma where there is none."""
+    """Return the most frequent separator of the first line that has one; a comma if there is none."""
     for line in itertools.islice(io.StringIO(content), 20):
         outside = re.sub(r'"[^"]*"', "", line)
         counts = {mark: outside.count(mark) for mark in SEPARATORS}
@@ -164,12 +164,12 @@ def separator_of(content: str) -> str:
 
 
 def records_of(text: Text, file: str, error: type[EventStudyError]) -> list[tuple[int, list[str]]]:
-    """Return (line, cells) of every row that is not blank; remarks above the header, "# source …", are left out.
+    """Return (line, cells) of every row that is not blank; comment lines ("# source …") above the header are left out.
 
     Raises
     ------
     EventStudyError
-        Of the type ``error``, where quotes are left open or the file is empty.
+        Of the type ``error``, if a quote is not closed or the file is empty.
     """
     source = io.StringIO(text.content, newline="")
     reader = csv.reader(source, delimiter=text.separator, strict=True)

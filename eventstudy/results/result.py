@@ -184,7 +184,7 @@ class StudyResult:
 
     @functools.cached_property
     def warnings(self) -> Records[WarningRow]:
-        """The warnings, the gravest first."""
+        """The warnings, the most serious first."""
         return warnings_of(self.facts.get("warnings") or ())
 
     @functools.cached_property

@@ -73,7 +73,7 @@ def test_other_windows_need_leave(folder: Path, capsys: pytest.CaptureFixture[st
     other = ("--prereg", str(folder / "lock.toml"), "--set", "windows.post=[2,10]")
     assert run(folder, *other) == 2
     assert (
-        "departure from the pre-registration: windows.post was locked as [2, 20], is [2, 10]; run the registered "
+        "departure from the pre-registration: windows.post was locked as [2, 20], is now [2, 10]; run the registered "
         "question, or give --allow-departures"
     ) in capsys.readouterr().err
     assert not (folder / "out" / "latest").exists()

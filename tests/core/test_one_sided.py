@@ -106,7 +106,7 @@ def test_a_number_for_p_is_two_sided_and_refused_otherwise() -> None:
     assert own(sample.at((0, 0))).p_value == 0.3
     refused = own(replace(sample, alternative="less").at((0, 0)))
     assert np.isnan(refused.p_value)
-    assert text(refused.reason) == 'n/a, has no one-sided p-value (tests.alternative = "less")'
+    assert text(refused.reason) == 'n/a, the test has no one-sided p-value (tests.alternative = "less")'
 
 
 def test_single_tests_are_of_one_firm_event() -> None:

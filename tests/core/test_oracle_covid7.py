@@ -141,4 +141,4 @@ def test_grank_z_is_refused_where_firm_events_share_their_date() -> None:
     result = STATISTICS["grank_z"](sample().at((0, 0)))
     assert np.isnan(result.statistic)
     assert np.isnan(result.p_value)
-    assert text(result.reason) == "n/a, assumes independent firm-events; 7 of them share 1 shock dates"
+    assert text(result.reason) == "n/a, the test assumes independent firm-events; 7 of them share 1 dates"

@@ -202,7 +202,9 @@ def test_dates_worth_less_than_two_are_refused() -> None:
 
 def test_independent_firm_events_are_not_claimed_where_windows_overlap() -> None:
     result = STATISTICS["grank_z"](study([150, 155, 200, 260], 8, peers=1).at(WINDOW))
-    assert text(result.reason).startswith("n/a, assumes independent firm-events; the windows of 4 dates overlap")
+    assert text(result.reason).startswith(
+        "n/a, the test assumes independent firm-events; the windows of 4 dates overlap"
+    )
 
 
 def test_step_down_flips_linked_dates_together() -> None:

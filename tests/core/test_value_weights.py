@@ -41,7 +41,7 @@ def test_weights_that_are_alike_change_nothing(name: str) -> None:
     if name in REFUSED:
         assert (
             text(found.reason)
-            == "n/a, gives all firm-events the same weight, but means are weighted by value (tests.weights)"
+            == "n/a, the test gives all firm-events the same weight, but means are weighted by value (tests.weights)"
         )
         return
     assert found.statistic == pytest.approx(expected.statistic, rel=1e-11)

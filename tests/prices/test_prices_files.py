@@ -152,7 +152,7 @@ def test_missing_file_is_an_outcome_and_missing_folder_an_error(tmp_path: Path) 
     for name in ("COHR (1).csv", "cohr.us.txt"):
         (tmp_path / name).write_text("date,close\n", encoding="utf-8")
         told = read(tmp_path, "LITE", "COHR").outcomes["COHR"].message
-        assert text(told) == f"no file COHR.csv in the folder {tmp_path.name}, but {name}"
+        assert text(told) == f"no file COHR.csv in the folder {tmp_path.name}, but there is {name}"
         (tmp_path / name).unlink()
     with pytest.raises(PriceError, match=r"nowhere: no such folder or file; give a folder"):
         read(tmp_path / "nowhere", "LITE")
@@ -201,7 +201,7 @@ def test_what_was_read_in_another_way_is_noted(tmp_path: Path) -> None:
     content = "日期,股票代码,收盘,分红\n2024-01-02,000001,11,0\n2024-01-03,000001,--,0\n"
     (tmp_path / "LITE.csv").write_bytes(content.encode("gbk"))
     notes = tuple(map(text, read(tmp_path, "LITE").outcomes["LITE"].notes))
-    assert "calls LITE 000001" in notes
+    assert "the file for LITE is named 000001" in notes
     assert "is not UTF-8; it was read as GB18030" in notes
     assert "cells that count as missing: '--' 1 times" in notes
     assert "column 分红 is not read: prices must be adjusted already" in notes

@@ -66,7 +66,7 @@ def test_trust_praises_no_test_for_what_the_dates_do_not_have() -> None:
     assert which_to_trust(7, 7, 0.0, 1.0).endswith("and the BMP test equals the date-level t.")
     assert which_to_trust(7, 6, 0.0, 1.0) == (
         "7 firm-events fall on 6 dates, and their residuals are uncorrelated (mean 0.00): trust the tests over dates, "
-        "and read those that count firm-events beside them."
+        "and use the tests over firm-events for comparison."
     )
     assert "Shares fell together: 7 firm-events on 6 dates" in which_to_trust(7, 6, 0.2, 1.0)
 

@@ -406,7 +406,7 @@ def test_report_in_chinese_has_its_words_and_the_same_numbers(tmp_path: Path) ->
     shown = (f"高{wording.points(verdict['effect'])}个百分点", rank)
     for text in ("证据不足，尚无定论。", *shown, "2次标签为误读的冲击中，有2次"):
         assert text in first
-    assert rest[0].startswith("与全部其他下跌对照")
+    assert rest[0].startswith("与全部其他下跌的比较")
 
 
 def test_images_have_300_dots_an_inch_and_the_size_of_their_drawings(pack: Path) -> None:

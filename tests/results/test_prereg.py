@@ -24,7 +24,7 @@ def test_the_locked_question_knows_what_changed(tmp_path: Path) -> None:
     assert found["windows.post"].strict
     assert not found["model.alpha"].strict
     assert text(found["windows.post"].sentence) == (
-        "departure from the pre-registration: windows.post was locked as [2, 20], is [2, 10]"
+        "departure from the pre-registration: windows.post was locked as [2, 20], is now [2, 10]"
     )
     assert set(found) == {"windows.post", "model.alpha", "primary_endpoint", "second_endpoint"}
     write_events(tmp_path, [misread("E9", "2021-06-09")], "other.csv")

@@ -199,7 +199,7 @@ def test_rows_are_asked_by_their_fields(result: StudyResult) -> None:
     assert test.k_eff == table.loc[("all", "[0,1]", "date_t"), "k_eff"]
     genuine = result.tests.get("sign_flip", (0, 1), "label=genuine")
     assert math.isnan(genuine.p_value)
-    assert genuine.reason == "n/a, needs 2 shock dates, has 1"
+    assert genuine.reason == "n/a, needs 2 dates, has 1"
     ours = result.car.where(ticker="CCC", window=[0, 1])
     assert [row.event_id for row in ours] == ["E1", "E3"]
     frame = result.to_frame("car").query("ticker == 'CCC' and window == '[0,1]'")
@@ -278,7 +278,7 @@ def test_repr_is_ten_lines_at_most(result: StudyResult, place: Path) -> None:
         f"CAR [0, 0]: mean {mean}, 95% interval {low_text} to {high_text}, p {test.p_value:.3f} (t over dates)"
     )
     assert lines[-3] == "Dates: K = 3, as much information as 3.0 without overlap (K_eff)"
-    assert lines[-2].startswith(f"Warnings: {len(result.warnings)}, the gravest: {result.warnings[0].text[:30]}")
+    assert lines[-2].startswith(f"Warnings: {len(result.warnings)}, the most serious: {result.warnings[0].text[:30]}")
     assert lines[-1].startswith("Next: .verdict, ")
     simulated = repr(run(place, "simulated")).splitlines()
     for shown in (lines, simulated):

@@ -60,5 +60,6 @@ def test_what_a_summary_cannot_be_is_refused(schema: Draft202012Validator) -> No
 def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", "summary"]) == 0
     assert json.loads(capsys.readouterr().out) == summary_schema()
-    assert main(["schema", "pool"]) == 0
-    Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+    for other in ("pool", "simulation"):
+        assert main(["schema", other]) == 0
+        Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))

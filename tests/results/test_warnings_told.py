@@ -1,4 +1,4 @@
-"""Warnings of a result are told wherever it is, the gravest first; a check says what a run would."""
+"""Warnings of a result are told wherever it is, the most serious first; a check says what a run would."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_run_tells_its_warnings_everywhere_the_gravest_first(
     ):
         assert sum(said in text for text in warnings) == 1, said
     page = (tmp_path / "out" / "latest" / "summary.md").read_text(encoding="utf-8")
-    head = f"Warnings ({len(warnings)}), the gravest first"
+    head = f"Warnings ({len(warnings)}), the most serious first"
     assert head in printed
     assert head in re.sub(r"\\", "", page)
     at_terminal = [printed.index(f"– {text}") for text in warnings]
@@ -95,7 +95,7 @@ def test_a_run_names_the_peers_that_have_no_prices(tmp_path: Path) -> None:
     given = [str(events), "--config", str(config), "--prices", str(tmp_path / "prices")]
     assert main(["run", *given, "--set", 'report.formats=["json"]', "--out", str(tmp_path / "out"), "--quiet"]) == 0
     told = read_pack(tmp_path / "out" / "latest").facts["warnings"]
-    said = "their 2 firm-event(s) are dropped (no file BBB.csv in the folder prices, but BBB (1).csv)"
+    said = "their 2 firm-event(s) are dropped (no file BBB.csv in the folder prices, but there is BBB (1).csv)"
     assert [text for text in told if "No prices" in text] == [f"No prices for BBB, CCC: {said}"]
 
 

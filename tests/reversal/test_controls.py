@@ -186,7 +186,7 @@ def test_one_date_is_ranked_and_never_more_than_inconclusive(tmp_path: Path) -> 
     assert answer.mde > 2.5 * answer.se_placebos > 0
     sentence = text(answer.sentence)
     assert f"rank {answer.rank} of {answer.among} by size" in sentence
-    assert text(answer.ladder).startswith("Case study. One information shock.")
+    assert text(answer.ladder).startswith("Case study. One shock.")
 
 
 def test_controls_before_an_event_do_not_change_with_what_comes_after_it(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
     assert (facts["shock_id"], facts["rank"], facts["among"]) == ("E1", rank, m + 1)
     sentence = text(facts["sentence"])
     assert sentence.startswith(
-        f"Case study. One information shock. Rank {rank} of {m + 1}, itself and its {m} matched control drops. "
+        f"Case study. One shock. Rank {rank} of {m + 1}, itself and its {m} matched control drops. "
         "No claim about misreadings in general. E1 (drop: "
     )
     everyone = np.append(own, placebos)

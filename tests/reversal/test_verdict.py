@@ -101,7 +101,7 @@ def test_one_date_is_a_case_study() -> None:
         "error of one date's excess 4.2%)."
     )
     assert text(found.ladder) == (
-        "Case study. One information shock. Rank 1 of 11, itself and its 10 matched control drops. No claim about "
+        "Case study. One shock. Rank 1 of 11, itself and its 10 matched control drops. No claim about "
         "misreadings in general."
     )
 
@@ -142,8 +142,8 @@ DESCRIPTIVE = (
         (2, DESCRIPTIVE),
         (5, DESCRIPTIVE),
         (10, "Low power: the smallest detectable effect is 1.00 standard deviations, 6.3%."),
-        (15, "Moderate."),
-        (29, "Moderate."),
+        (15, "Moderate power."),
+        (29, "Moderate power."),
         (30, ""),
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from scipy import stats
 from studies import event_row, write_events, write_prices, write_study
 
@@ -38,6 +39,7 @@ from eventstudy.simulate import (
 )
 from eventstudy.simulate.draws import draw_dates
 from eventstudy.simulate.pseudo_events import simulated_returns, surroundings
+from eventstudy.simulate.schema import simulation_schema
 
 WINDOW = (0, 1)
 NAMES = ("cross_sectional_t", "patell", "bmp", "portfolio_t", "date_t", "sign_flip", "grank_t", "wilcoxon")
@@ -358,6 +360,12 @@ def test_the_command_leaves_a_table_a_figure_and_its_settings(study: Path, capsy
     assert {row["design"] for row in rows} == set(DESIGNS)
     assert {row["n_dates"] for row in rows if row["design"] == "dense"} == {"2"}
     record = json.loads((folder / "simulation.json").read_text(encoding="utf-8"))
+    schema = Draft202012Validator(simulation_schema()["anyOf"][0])
+    assert [error.message for error in schema.iter_errors(record)] == []
+    assert not schema.is_valid({**record, "rbar": "high"})
+    assert not schema.is_valid({**record, "simulation": {**record["simulation"], "draws": None}})
+    for missing in ("sigma", "outputs", "conclusions"):
+        assert not schema.is_valid({name: value for name, value in record.items() if name != missing}), missing
     assert record["seed"] == record["simulation"]["seed"] == 9
     assert record["simulation"]["windows"] == [[0, 1]]
     assert record["prices"]["source"]

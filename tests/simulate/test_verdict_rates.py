@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
+from eventstudy.cli import main
 from eventstudy.config import Reversal, StudyConfig, Windows
 from eventstudy.errors import ConfigError
 from eventstudy.messages import catalogue
+from eventstudy.simulate.schema import simulation_schema
 from eventstudy.simulate.sectors import DAILY, LIMIT, pasts, reordered, sector_returns
 from eventstudy.simulate.verdict_rates import DESIGNS, Material, VerdictPlan, verdict_rates
 
@@ -90,3 +96,16 @@ def test_an_unknown_design_is_refused() -> None:
 def test_every_design_has_a_name(language: str) -> None:
     words = catalogue(language)
     assert len({words[f"verdict_rates.{name}"] for name in DESIGNS}) == len(DESIGNS)
+
+
+def test_the_folder_of_a_simulation_has_the_shape_of_the_schema(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = ["--verdict", "--draws", "2", "--designs", "own_day"]
+    assert main(["simulate", "--example", "healthcare", *plan, "--out", str(tmp_path), "--quiet"]) == 0
+    record = json.loads((Path(capsys.readouterr().out.strip()) / "simulation.json").read_text(encoding="utf-8"))
+    assert record["simulation"]["designs"] == ["own_day"]
+    schema = Draft202012Validator(simulation_schema()["anyOf"][1])
+    assert [error.message for error in schema.iter_errors(record)] == []
+    assert not schema.is_valid({**record, "falls": {**record["falls"], "n_falls": "many"}})
+    assert not schema.is_valid({name: value for name, value in record.items() if name != "falls"})

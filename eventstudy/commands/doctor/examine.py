@@ -41,9 +41,9 @@ PACKAGES = (
 )
 EXTRAS = ("baostock", "duckdb", "dask")
 HOST, PORT = "query1.finance.yahoo.com", 443
-#: Seconds for the look at the network; everything else is on this machine.
+#: Time limit of the network check, in seconds.
 PATIENCE = 3.0
-#: A newest price this many days ahead of the clock means that the clock is slow, as none is of tomorrow.
+#: If the newest price is this many days ahead of the clock, the clock is slow.
 DAYS_AHEAD, DAYS_BEHIND = 1, 10
 #: A calendar that ends sooner than this needs a newer exchange_calendars.
 DAYS_LEFT = 60
@@ -51,7 +51,7 @@ DAYS_LEFT = 60
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, how it is, and what to do where it is not well."""
+    """One line of the output: what was checked, the result, and what to do if there is a problem."""
 
     subject: str
     state: Literal["ok", "warning"]
@@ -61,9 +61,9 @@ class Finding:
 def examine(
     *, out: Path = Path("results"), prices: Path | None = None, now: Callable[[], dt.datetime] = utc_now
 ) -> Iterator[Finding]:
-    """Yield the findings one after the other; nothing is raised and nothing is left behind.
+    """Yield the findings one by one; no error is raised and no file is left.
 
-    ``out`` is the folder that runs will write to; the newest day of ``prices`` is set against the clock.
+    ``out`` is the folder that runs will write to; the newest day of ``prices`` is compared with the clock.
     """
     yield from versions()
     yield tested(tested_versions(), _version)
@@ -95,7 +95,7 @@ def versions() -> Iterator[Finding]:
 
 
 def tested_versions() -> dict[str, str]:
-    """Versions that the tests ran with, by distribution; empty where their list is not installed."""
+    """Versions that the tests ran with, by distribution; empty if their list is not installed."""
     package = Path(eventstudy.__file__).parent
     files = [path for path in (package / CONSTRAINTS, package.parent / CONSTRAINTS) if path.is_file()]
     lines = files[0].read_text(encoding="utf-8").splitlines() if files else []
@@ -103,7 +103,7 @@ def tested_versions() -> dict[str, str]:
 
 
 def tested(known: Mapping[str, str], installed: Callable[[str], str]) -> Finding:
-    """Set the versions that are installed against those of the tests; another first number is a warning."""
+    """Compare the installed versions with those of the tests; a different major version gives a warning."""
     found = {name: (installed(name), known[name]) for name in PACKAGES if known.get(name) and installed(name)}
     others = {name: pair for name, pair in found.items() if pair[0] != pair[1]}
     if not others:
@@ -118,7 +118,7 @@ def tested(known: Mapping[str, str], installed: Callable[[str], str]) -> Finding
 def name_clashes(
     providers: Callable[[], Mapping[str, Sequence[str]]] = importlib.metadata.packages_distributions,
 ) -> Iterator[Finding]:
-    """Yield whether another distribution also installs a module named eventstudy."""
+    """Yield a finding if another distribution also installs a module named eventstudy."""
     listed = providers().get("eventstudy", [])
     others = sorted({name for name in listed if name.lower().replace("_", "-") != DISTRIBUTION})
     if others:
@@ -129,7 +129,7 @@ def name_clashes(
 
 
 def writable(folder: Path) -> Finding:
-    """Say whether files can be written in a folder, or in the one that it would be made in."""
+    """Check whether files can be written to a folder, or to its parent if it does not exist yet."""
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -142,7 +142,7 @@ def writable(folder: Path) -> Finding:
 
 
 def fonts(find: Callable[[], Path | None] | None = None) -> Finding:
-    """Say whether Chinese names can be drawn."""
+    """Check whether a font with Chinese characters is available."""
     from eventstudy.plots import cjk_font
 
     found = (find or cjk_font)()
@@ -153,7 +153,7 @@ def fonts(find: Callable[[], Path | None] | None = None) -> Finding:
 
 
 def known_exchanges() -> Finding:
-    """Say how many exchanges are known, and how many facts of them nobody has looked up."""
+    """Return the number of known exchanges, and the number of their facts without a checked source."""
     try:
         known, facts = exchanges(), list(dated_facts())
         rules = sum(bool(exchange.board) for exchange in known.values())
@@ -184,7 +184,7 @@ def calendars(today: dt.date) -> Iterator[Finding]:
 
 
 def network(connect: Callable[[tuple[str, int]], None] | None = None) -> Finding:
-    """Say whether Yahoo's server, or the proxy in front of it, answers a connection."""
+    """Check whether Yahoo's server, or the proxy in front of it, accepts a connection."""
     proxy = urllib.request.getproxies().get("https", "")
     parts = urllib.parse.urlsplit(proxy)
     place = (parts.hostname, parts.port or 8080) if parts.hostname else (HOST, PORT)
@@ -206,7 +206,7 @@ def _connect(place: tuple[str, int]) -> None:
 
 
 def clock(newest: dt.date | None, now: dt.datetime) -> Finding:
-    """Set the clock against the newest price, where one is given."""
+    """Compare the clock with the newest price, if prices are given."""
     shown = f"the clock says {now.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
     if newest is None:
         return Finding("clock", "ok", f"{shown}; --prices sets it against the newest price")

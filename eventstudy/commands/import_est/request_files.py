@@ -1,4 +1,4 @@
-"""EventStudyTools' three request files read into a study: events, settings, prices, and what was changed.
+"""Read the three request files of EventStudyTools into a study: events, settings, prices and a report of changes.
 
 The files have no header and semicolons between the cells; days are written 30.04.1997. The request file has
 nine columns (event, firm, market, day, group, first and last day of the event window, last day and length of
@@ -50,7 +50,7 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The study's files by their path in its folder, and sentences on what was taken over and what not."""
+    """The study's files by their path in its folder, and sentences on what was imported and what was not."""
 
     files: Mapping[str, str]
     remarks: tuple[str, ...]
@@ -62,8 +62,8 @@ def import_est(request: Path, firms: Path, market: Path, *, exchanges: Mapping[s
     Parameters
     ----------
     exchanges
-        MIC by market ID, such as ``{"DAX": "XETR"}``; without it the MIC follows from Yahoo's endings of the
-        firms, or from an index that is known.
+        MIC by market ID, such as ``{"DAX": "XETR"}``; without it the MIC follows from the firms' ticker endings as
+        Yahoo writes them, or from a known index.
     """
     problems: list[Problem] = []
     remarks: list[str] = []
@@ -88,7 +88,7 @@ def import_est(request: Path, firms: Path, market: Path, *, exchanges: Mapping[s
 
 
 def write_import(found: Imported, folder: Path) -> None:
-    """Write the study's files and ``import-report.txt``; `ConfigError` where any is there already."""
+    """Write the study's files and ``import-report.txt``; `ConfigError` if any of them already exists."""
     report = "\n".join([*(f"- {text}" for text in found.remarks), ""])
     content = {folder / name: text for name, text in {**found.files, "import-report.txt": report}.items()}
     write_new(content)
@@ -200,7 +200,7 @@ def _series(path: Path, problems: list[Problem], remarks: list[str]) -> dict[str
 def _absent(
     rows: Iterable[RequestRow], firms: Mapping[str, object], markets: Mapping[str, object], request: Path
 ) -> list[Problem]:
-    """Firms and markets of the request without a price, and firms set against two markets."""
+    """Firms and markets of the request without a price, and firms with two markets."""
     problems: list[Problem] = []
     home: dict[str, str] = {}
     for row in rows:
@@ -215,7 +215,7 @@ def _absent(
 
 
 def _tickers(names: Iterable[str], remarks: list[str]) -> dict[str, str]:
-    """A ticker for each name: capitals, digits and dashes; those that would be alike are numbered."""
+    """A ticker for each name: capitals, digits and dashes; equal ones are numbered."""
     found: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"[^A-Z0-9.\-=^]+", "-", name.upper()).strip("-") or "X"
@@ -248,7 +248,7 @@ def _mic(market: str, rows: Iterable[RequestRow], exchanges: Mapping[str, str]) 
 
 
 def _common_windows(rows: Sequence[RequestRow], remarks: list[str]) -> tuple[Window, Window]:
-    """The windows that most events ask for; a study has one pair."""
+    """The windows that most events have; a study has one pair."""
     counted = Counter(row.windows for row in rows)
     windows = counted.most_common(1)[0][0]
     others = [row.event_id for row in rows if row.windows != windows]
@@ -325,7 +325,7 @@ def _peers(
 
 
 def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[str]) -> str:
-    """One event for each day and group, with its firms; those with one day 0 are one shock by the reader."""
+    """One event for each day and group, with its firms; the reader makes events with one day 0 one shock."""
     together: dict[tuple[dt.date, str], list[RequestRow]] = {}
     for row in rows:
         together.setdefault((row.day, row.group), []).append(row)
@@ -360,7 +360,7 @@ def _events(rows: Sequence[RequestRow], names: Mapping[str, str], remarks: list[
 
 
 def _repeated(rows: Iterable[RequestRow], mics: Mapping[str, str]) -> list[str]:
-    """Say which firms have one day 0 in several rows: their returns are the same and count once."""
+    """List firms with the same day 0 in several rows: they have the same returns and count once."""
     found: dict[tuple[str, dt.date], list[str]] = {}
     for row in rows:
         table = exchange_sessions(mics[row.market])

@@ -28,7 +28,7 @@ SECTOR_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class NewSector:
-    """Everything that the files are written from.
+    """The content of the files.
 
     ``peers`` are rows of the study's table: ticker, name, market. ``benchmarks`` maps a MIC to its index.
     """
@@ -45,7 +45,7 @@ class NewSector:
 
     @property
     def tickers(self) -> tuple[str, ...]:
-        """Peers and benchmarks: every series that prices are needed for."""
+        """Peers and benchmarks: all series for which prices are needed."""
         indices = (self.benchmarks[mic] for mic in self.mics)
         return tuple(dict.fromkeys((*(peer["ticker"] for peer in self.peers), *indices)))
 
@@ -141,7 +141,7 @@ def write_sector(plan: NewSector, folder: Path) -> tuple[Path, ...]:
 
 
 def write_new(content: Mapping[Path, str]) -> None:
-    """Write texts to files that are not there yet; `ConfigError`, and nothing written, where any is."""
+    """Write new text files; `ConfigError`, and nothing is written, if any of them exists."""
     there = [path for path in content if path.exists()]
     if there:
         text = "is there already and is not overwritten; move it away, or give another --dir"
@@ -155,7 +155,7 @@ def write_new(content: Mapping[Path, str]) -> None:
 
 
 def study_toml(plan: NewSector) -> str:
-    """The study's TOML: what must be there, with comments on what may be."""
+    """The study's TOML: the required keys, with comments on optional ones."""
     markets = "\n".join(_market(mic, plan.benchmarks[mic]) for mic in plan.mics)
     title = plan.name.replace("-", " ").replace("_", " ").capitalize()
     names = {"name": toml_text(title), "sector": toml_text(plan.name), "currency": toml_text(plan.currency)}
@@ -187,7 +187,7 @@ def _market(mic: str, benchmark: str) -> str:
 
 
 def yahoo_notes(plan: NewSector) -> list[str]:
-    """Tickers that Yahoo would know by another ending than they were given."""
+    """Tickers for which Yahoo uses another ending than the given one."""
     found = []
     for peer in plan.peers:
         known = exchanges().get(peer["market"])
@@ -201,7 +201,7 @@ def yahoo_notes(plan: NewSector) -> list[str]:
 
 
 def next_steps(plan: NewSector, folder: Path) -> list[str]:
-    """What to do now, as sentences with the commands."""
+    """Sentences on the next steps, with the commands."""
     events, prices = folder / EVENTS_FILE, folder / PRICES_FOLDER
     files = f"Put {len(plan.tickers)} price files into {prices}/ (its README.txt names them)"
     return [

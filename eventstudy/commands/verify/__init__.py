@@ -29,7 +29,7 @@ def command(result: Path, events: Path | None, prices: str | None, prereg: Path 
     """Compute the result pack RESULT again from its manifest and compare every file."""
     from eventstudy.commands.verify.recompute import Given, verify_pack
 
-    # Inputs are looked for from other folders, too.
+    # The inputs are searched from other working directories too.
     if prices and Path(prices).exists():
         prices = str(Path(prices).resolve())
     given = Given(events=events, prices=prices, prereg=prereg)

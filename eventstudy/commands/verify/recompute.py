@@ -39,25 +39,25 @@ from eventstudy.results.manifest import build_manifest, run_id_of
 from eventstudy.results.result import StudyResult
 from eventstudy.study import run_list, run_study
 
-#: Another processor may round a sum differently in the last digits; a changed price moves far more.
+#: Processors may differ in the last digits of a sum; a changed price changes results far more.
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
-#: Formats whose numbers are compared; the bytes of all others are.
+#: Formats whose numbers are compared; all others are compared byte by byte.
 NUMBERS = ("csv", "json", "parquet")
-#: Parts of the manifest that the same inputs give again.
+#: Parts of the manifest that are identical if the inputs are.
 SAME = ("seed", "prices", "exchanges")
-#: What an input is by whether the pack had it and whether it is there now.
+#: Messages by whether the pack had an input and whether it exists now.
 _CHANGED = {
     (True, True): "not the one that the pack was made of",
     (True, False): "missing; the pack was made with it",
     (False, True): "one that the pack was made without",
 }
-#: Differences that are listed; the rest is counted.
+#: Number of differences that are listed; the rest is counted.
 LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """Where the inputs of a pack are now, as paths from anywhere; what is not given is looked for."""
+    """Present absolute paths of a pack's inputs; inputs without a path are searched for."""
 
     events: Path | None = None
     prices: str | None = None
@@ -66,9 +66,9 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What was compared: tables, cells, pages made again, and files checked by their sha256.
+    """What was compared: tables, cells, recomputed pages, and files checked by their sha256.
 
-    ``left`` are the pages that were not made again, ``why`` says why.
+    ``left`` are the pages that were not recomputed, ``why`` gives the reason.
     """
 
     tables: int
@@ -87,33 +87,33 @@ def verify_pack(
     Parameters
     ----------
     given
-        Where the inputs are now; by default where the run found them, or by their names in the working
-        directory, prices also beside the events, a snapshot in the user's data folder, an example in the
-        package.
+        Present paths of the inputs. By default they are searched for at the paths of the run, then by name in the
+        working directory, prices also in the folder of the events, a snapshot in the user's data folder, an example in
+        the package.
     pages
-        Whether pages, figures and the workbook are made again, too. They need the versions that the pack was
-        made with.
+        Whether pages, figures and the workbook are also recomputed. This needs the versions with which the pack was
+        made.
 
     Raises
     ------
     ConfigError
-        If ``folder`` is no pack with tables, or an input is not where it is looked for.
+        If ``folder`` is no pack with tables, or an input is not found.
     IntegrityError
-        If a file of the pack was changed or added, an input is another one, or anything comes out differently.
+        If a file of the pack was changed or added, an input has changed, or a result differs.
     """
     manifest, home = read_manifest(folder), home_of(folder).resolve()
     check_files(home, manifest)
     if not any(_is_table(name) for name in manifest["outputs"]):
         raise ConfigError(Problem("has no CSV tables to compare; run with the format csv", str(folder)))
     with as_written(home, MANIFEST):
-        # A list too long for memory names no peers.
+        # The settings of a list that does not fit in memory name no peers.
         config = config_from_dict(manifest["settings"], peers=bool(manifest["prices"]["outcomes"]))
     with _folder_of_run(home, given) as found, tempfile.TemporaryDirectory() as scratch:
         again, apart = Path(scratch) / "pack", Path(scratch) / "rows"
         again.mkdir()
         result = _run_again(home, manifest, config, found, apart, progress)
         why = _kept_from(manifest, result) if pages else "left out with --no-pages"
-        # By the names that the inputs had when the pack was written.
+        # Inputs keep the names that they had when the pack was written.
         content = {key: value for key, value in manifest.items() if key not in ("outputs", DIGEST)}
         named = replace(result, facts={**result.facts, "run_id": result.run_id}, manifest=content)
         formats = [name for name in config.report.formats if name in NUMBERS or not why]
@@ -123,7 +123,7 @@ def verify_pack(
 
 @contextlib.contextmanager
 def _folder_of_run(home: Path, given: Given) -> Iterator[Given]:
-    """Work in the folder that the run was started in, where it is known and has its inputs."""
+    """Change to the working directory of the run, if it is known and has the inputs."""
     known = inputs_of_run(home)
     folder = home.parent / known.get("folder", "")
     events = given.events or (Path(known["events"]) if known.get("events") else None)
@@ -148,7 +148,7 @@ def _run_again(
     apart: Path,
     progress: Callable[[str], None] | None,
 ) -> StudyResult:
-    """Run the study of a manifest on inputs that are the same; ``apart`` may hold the rows of a long list."""
+    """Run the study of a manifest on the same inputs; ``apart`` is a folder for the rows of a long list."""
     first = manifest["inputs"][0]
     path = given.events or _found(first["name"], "--events", config.study.sector, first["sha256"])
     asked = given.prices or _origin(manifest, home, path.parent)
@@ -161,7 +161,7 @@ def _run_again(
         return _of_same_inputs(manifest, config, result)
     read = read_events(path)
     table = get_prices(read, config, asked, tell=lambda _: None)
-    # Files that stand beside the events are read by the run itself.
+    # The run itself reads the optional files in the folder of the events.
     first, *others = manifest["inputs"]
     stored_inputs = [first, *(row for row in others if row["name"] not in ("claims.csv", "confounders.csv"))]
     _check_inputs(stored_inputs, build_manifest(read, config, table)["inputs"])
@@ -179,7 +179,7 @@ def _run_again(
 
 
 def _of_same_inputs(manifest: Mapping[str, Any], config: StudyConfig, result: StudyResult) -> StudyResult:
-    """Return the result by the name of the pack that a manifest is of, once its inputs are known to be the same."""
+    """Check that the inputs are those of the manifest, and return the result under the name of its pack."""
     _check_inputs(manifest["inputs"], result.manifest["inputs"])
     with as_written(Path(), MANIFEST):
         named = {key: value for key, value in manifest.items() if key not in ("outputs", "trials", "run_id", DIGEST)}
@@ -192,7 +192,7 @@ def _of_same_inputs(manifest: Mapping[str, Any], config: StudyConfig, result: St
 
 
 def _own(manifest: Mapping[str, Any], name: str) -> Any:
-    """A part of a manifest without the names of folders, which may be others now."""
+    """A part of a manifest without the names of folders, which may have changed."""
     part = manifest.get(name)
     if not isinstance(part, Mapping):
         return part
@@ -204,7 +204,7 @@ def _own(manifest: Mapping[str, Any], name: str) -> Any:
 
 
 def _kept_from(manifest: Mapping[str, Any], result: StudyResult) -> str:
-    """Why the bytes of pages cannot be compared here, empty where they can."""
+    """Why pages cannot be compared byte by byte on this machine; empty if they can."""
     stored, here = ({"eventstudy": m.get("version"), **m.get("versions", {})} for m in (manifest, result.manifest))
     other = [f"{name} {stored[name]}, here {here.get(name)}" for name in stored if stored[name] != here.get(name)]
     return f"made with {'; '.join(other)}" if other else ""
@@ -218,7 +218,7 @@ def _facts(home: Path) -> dict[str, Any]:
 
 
 def _compare(home: Path, again: Path, outputs: Mapping[str, str], why: str) -> Verified:
-    """Compare each file of the pack with the one that was made again; ``why`` pages were not, where they were not."""
+    """Compare each file of the pack with the recomputed one; ``why`` gives the reason if pages were not made."""
     problems: list[Problem] = []
     left: list[str] = []
     tables = cells = pages = 0
@@ -253,14 +253,14 @@ def _compare(home: Path, again: Path, outputs: Mapping[str, str], why: str) -> V
 
 
 def _table(path: Path) -> pd.DataFrame:
-    """A table as it is written: the cells of a CSV are texts."""
+    """A table as it was written; the cells of a CSV are texts."""
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _compare_tables(name: str, stored: pd.DataFrame, made: pd.DataFrame) -> Iterator[Problem]:
-    """Yield what differs between two tables; the lines of a CSV are counted with its header."""
+    """Yield the differences of two tables; line numbers of a CSV count the header."""
     if list(stored.columns) != list(made.columns):
         yield Problem(f"has the columns {', '.join(stored.columns)}; recomputed: {', '.join(made.columns)}", name, 1)
         return
@@ -285,7 +285,7 @@ def _is_table(name: str) -> bool:
 
 
 def _found(name: str, option: str, sector: str = "", sha256: str = "") -> Path:
-    """An input by its name: the events of a sector that ships with the package, or a file in the working directory."""
+    """Find an input by its name: the events of a sector of the package, or a file in the working directory."""
     shipped = sector_file(sector).with_name("events.csv") if sector in sector_names() else None
     if shipped and sha256_of(shipped) == sha256:
         return shipped
@@ -296,7 +296,7 @@ def _found(name: str, option: str, sector: str = "", sha256: str = "") -> Path:
 
 
 def _origin(manifest: Mapping[str, Any], home: Path, events_folder: Path) -> str:
-    """The ``--prices`` that the pack was made with, looked for by name, also beside the events."""
+    """Find the ``--prices`` of the pack by name, also in the folder of the events."""
     with as_written(home, MANIFEST):
         simulated, origin = manifest["prices"]["simulated"], manifest["prices"].get("origin", {})
         kind, name = origin.get("kind"), str(origin.get("name", ""))
@@ -327,7 +327,7 @@ def _check_inputs(stored: Sequence[Mapping[str, str]], now: Sequence[Mapping[str
 
 
 def _unlike(path: str, stored: Any, new: Any) -> Iterator[str]:
-    """Yield each value of one JSON content that is another in the second."""
+    """Yield each value that differs between two JSON contents."""
     new = str(new) if isinstance(new, str) else new
     if isinstance(stored, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys([*stored, *new]):

@@ -1,4 +1,4 @@
-"""Adjustment of p-values for several looked at together: the step-down of Holm."""
+"""Adjustment of p-values for multiple tests: Holm's step-down."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eventstudy.core.statistics.sample import WindowSample
 
 
 def days_of(sample: WindowSample) -> Days:
-    """Return the day of each date of a sample, (K,), days since 1970 or places on one axis of sessions."""
+    """Return the day of each date of a sample, (K,): days since 1970, or positions on an axis of sessions."""
     return sample.portfolios.day0
 
 
@@ -21,7 +21,7 @@ def holm(p: Floats) -> Floats:
 
 
 def stepwise(p: Floats, rule: Callable[[Floats, int], Floats]) -> Floats:
-    """Return p-values adjusted by a rule of the ordered ones and their number m, at most one; NaN stays NaN."""
+    """Return p-values adjusted by a function of the ordered p-values and their number m, at most 1; NaN stays NaN."""
     adjusted = np.full(len(p), np.nan)
     there = np.flatnonzero(np.isfinite(p))
     order = there[np.argsort(p[there], kind="stable")]

@@ -1,4 +1,4 @@
-"""Cross-sectional regression of CARs on covariates, with information shocks as clusters."""
+"""Cross-sectional regression of CARs on covariates, with shocks as clusters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENUMERATED_CLUSTERS = 12
 #: Webb's weights replace Rademacher's up to this many clusters where 2/2^G exceeds `FLOOR`.
 WEBB_CLUSTERS = 10
 FLOOR = 0.01
-#: Weight vectors at once: what they are multiplied into stays in the processor's cache.
+#: Number of weight vectors in one product, so that it fits into the processor's cache.
 CHUNK = 1_024
 _WEBB = (0.5**0.5, 1.0, 1.5**0.5)
 
@@ -27,10 +27,10 @@ _WEBB = (0.5**0.5, 1.0, 1.5**0.5)
 class ClusterRegression:
     """OLS coefficients with three kinds of inference over G clusters; arrays have shape (p,).
 
-    ``se_cr1`` and ``p_cr1`` are the usual cluster variance with t(G-1), which rejects far too often with few or
-    unequal clusters; ``se_cr2``, ``df_cr2`` and ``p_cr2`` Bell and McCaffrey's with their degrees of freedom, the
-    ones to print; ``p_wild`` the wild cluster restricted bootstrap-t, null imposed, NaN where it is undefined.
-    ``wild_weights`` says which weights were drawn, and how many vectors.
+    ``se_cr1`` and ``p_cr1`` use the usual cluster variance with t(G-1), which rejects far too often with few or
+    unequal clusters. ``se_cr2``, ``df_cr2`` and ``p_cr2`` are those of Bell and McCaffrey; reports print them.
+    ``p_wild`` is from the wild cluster restricted bootstrap-t with the null imposed, NaN if it is undefined.
+    ``wild_weights`` names the weights and the number of vectors.
     """
 
     names: tuple[str, ...]
@@ -49,11 +49,11 @@ class ClusterRegression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastCoefficient:
-    """The last coefficient of m regressions that have their covariates in common, with Bell and McCaffrey's inference.
+    """The last coefficient of m regressions on the same covariates, with the inference of Bell and McCaffrey.
 
     ``value`` is (m,); ``squares`` (G, m) are the clusters' parts of its variance in the order of their labels, and
-    ``expected`` (G,) what independent errors of variance one make of them on average. ``expected`` and the degrees
-    of freedom ``df`` rest on the covariates alone.
+    ``expected`` (G,) their expectations under independent errors with variance one. ``expected`` and the degrees of
+    freedom ``df`` depend only on the covariates.
     """
 
     value: Floats
@@ -103,24 +103,24 @@ def regress(
     Parameters
     ----------
     y : (n,)
-        CARs, say.
+        Dependent variable, such as CARs.
     x : (n, k)
         Covariates. With ``constant`` a column of ones comes first, named ``const``.
     cluster : (n,)
-        Information shock of each row. Fixed effects of the shocks would absorb every covariate that
-        is the same for all firms of a shock.
+        Shock of each row. Fixed effects of the shocks would absorb every covariate that is the same for all firms of a
+        shock.
     fewest
-        Clusters that a covariate of two values needs with either of them. A single cluster on one side
-        is fitted without error, and its p-value is that of rounding.
+        Smallest number of clusters with each value of a covariate that has two values. A single cluster with one value
+        would be fitted exactly, and its p-value would come from rounding errors.
     draws, seed
-        Of the bootstrap where weights are not enumerated.
+        Of the bootstrap, if weights are not enumerated.
 
     Raises
     ------
     EstimationError
         For values that are not finite, fewer than two clusters, no more rows than coefficients, or
-        covariates that are collinear; for a covariate of two values with fewer than ``fewest`` clusters on a
-        side.
+        covariates that are collinear; for a covariate of two values if one of them occurs in fewer than ``fewest``
+        clusters.
 
     Notes
     -----
@@ -163,10 +163,9 @@ def regress(
 
 
 def last_coefficient(y: Floats, x: Floats, cluster: Sequence[str] | NDArray[Any]) -> LastCoefficient:
-    """Regress m outcomes (n, m) on covariates (n, p) as `regress` does, for the last coefficient alone.
+    """Regress m outcomes (n, m) on covariates (n, p) as `regress` does, but only for the last coefficient.
 
-    The work for the other coefficients is not done, and what rests on the covariates alone is done once.
-    Raises `EstimationError` where `regress` does.
+    Quantities that depend only on the covariates are computed once. Raises `EstimationError` as `regress` does.
     """
     design, _ = _design(y, x, cluster, (), constant=False)
     beta = design.inverse @ (design.x.T @ design.y)
@@ -204,7 +203,7 @@ def _design(
 
 
 def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
-    """Refuse covariates of two values of which one is found in fewer than ``fewest`` clusters."""
+    """Refuse covariates with two values, one of which occurs in fewer than ``fewest`` clusters."""
     for j, name in enumerate(names) if fewest else ():
         column = design.x[:, j]
         sides = np.unique(column)
@@ -219,7 +218,7 @@ def _check_sides(design: _Design, names: Sequence[str], fewest: int) -> None:
 
 
 def _cr2(design: _Design, residual: Floats, wanted: Places) -> tuple[Floats, Floats, Floats]:
-    """Clusters' parts of the variances of the q wanted, from residuals (n, m), with their degrees of freedom.
+    """Clusters' parts of the variances of q coefficients, from residuals (n, m), with their degrees of freedom.
 
     The parts are (G, q, m), their means under independent errors of variance one (G, q), the degrees (q,).
     """
@@ -228,13 +227,13 @@ def _cr2(design: _Design, residual: Floats, wanted: Places) -> tuple[Floats, Flo
     parts, own, pull = np.empty((g, q, residual.shape[1])), np.empty((g, q)), np.empty((g, q, p))
     low = 0
     for high in (*(2**power for power in range(p.bit_length()) if 2**power < p), p, n):
-        # Clusters of much the same size at once; what they lack in rows adds nothing.
+        # Clusters of similar size are computed together, padded with rows of zeros.
         alike = np.flatnonzero((sizes > low) & (sizes <= high))
         low = high
         if len(alike):
             weigh = _by_rows if high <= p else _by_coefficients
             parts[alike], own[alike], pull[alike] = weigh(design, residual, alike, sizes[alike], wanted)
-    # G'G for the columns (I-H)_g' A_g X_g B l is their own products less what the fit takes out, pull B pull'.
+    # G'G for the columns (I-H)_g' A_g X_g B l is their cross product minus the part in the fit, pull B pull'.
     inner = pull @ design.inverse
     taken = (inner * pull).sum(axis=2)
     both = inner.transpose(1, 2, 0) @ pull.transpose(1, 0, 2)
@@ -248,7 +247,7 @@ def _cr2(design: _Design, residual: Floats, wanted: Places) -> tuple[Floats, Flo
 def _by_rows(
     design: _Design, residual: Floats, alike: Places, sizes: Places, wanted: Places
 ) -> tuple[Floats, Floats, Floats]:
-    """Weigh c clusters of few rows: weighted residuals (c, q, m), squares (c, q), and products with X_g (c, q, p).
+    """Weight c clusters of few rows: weighted residuals (c, q, m), squares (c, q), and products with X_g (c, q, p).
 
     Columns of A_g X_g B are one weighting of the cluster's residuals for each coefficient.
     """
@@ -266,10 +265,10 @@ def _by_rows(
 def _by_coefficients(
     design: _Design, residual: Floats, alike: Places, sizes: Places, wanted: Places
 ) -> tuple[Floats, Floats, Floats]:
-    """Weigh clusters of more rows than coefficients, as `_by_rows`.
+    """Weight clusters with more rows than coefficients, as `_by_rows`.
 
-    With B = LL' and X_g L = USV', A_g X_g B = X_g L V (1 - S^2)^(-1/2) V'L': the root of a matrix of the
-    size of the coefficients serves, however many rows there are.
+    With B = LL' and X_g L = USV', A_g X_g B = X_g L V (1 - S^2)^(-1/2) V'L'. So only the root of a p × p matrix is
+    needed, whatever the number of rows.
     """
     blocks = [slice(first, first + size) for first, size in zip(design.starts[alike], sizes, strict=True)]
     cross = np.array([design.x[block].T @ design.x[block] for block in blocks])
@@ -285,16 +284,16 @@ def _by_coefficients(
 def _root(values: Floats) -> Floats:
     """Inverse roots of eigenvalues (m, q) for `_cr2`, (m, 1, q).
 
-    Of the pseudo-inverse: directions that a cluster alone determines drop out.
+    Roots of the pseudo-inverse: directions that are determined by a single cluster are left out.
     """
     return np.where(values > 1e-10, 1.0 / np.sqrt(np.maximum(values, 1e-10)), 0.0)[:, None, :]
 
 
 def wild_weights(clusters: int, *, draws: int, seed: int) -> tuple[Floats, str]:
-    """Weights of the wild bootstrap, (B, G), the identity first, and what they are.
+    """Weights of the wild bootstrap, (B, G), the identity first, and their description.
 
-    All Rademacher vectors for G <= 12, but Webb's six points for G <= 10 where the p-value could not
-    fall to 1 % (2/2^G > 0.01); random Rademacher vectors beyond 12.
+    All Rademacher vectors for G <= 12, but Webb's six points if the p-value could not be as small as 1 % (2/2^G >
+    0.01, G <= 7); random Rademacher vectors for G > 12.
     """
     rng = np.random.default_rng(seed)
     identity = np.ones((1, clusters))
@@ -318,7 +317,7 @@ def _wild_p(design: _Design, j: int, beta: float, se: float, weights: Floats) ->
     -----
     With u the residuals of the fit without column j, s_g = X_g'u_g, a the j-th row of B and weights
     v, the bootstrap coefficient is sum_g v_g a's_g and the score of cluster g is
-    v_g a's_g - a'X_g'X_g B sum_h v_h s_h, linear in v: one (G, G) matrix serves all draws.
+    v_g a's_g - a'X_g'X_g B sum_h v_h s_h. It is linear in v, so one (G, G) matrix is enough for all draws.
     """
     others = np.delete(design.x, j, axis=1)
     fitted = others @ np.linalg.lstsq(others, design.y, rcond=None)[0] if others.shape[1] else 0.0

@@ -1,6 +1,6 @@
 """Models of the expected return. Importing this package registers those of its files.
 
-A model only predicts; every statistic is built on what it gives and knows no model.
+A model only predicts; statistics use its predictions and do not depend on the model.
 """
 
 from eventstudy.core.models.base import MODELS, ExpectedReturns, fit, model, needs, shrink_alpha, without_alpha

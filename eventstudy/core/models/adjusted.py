@@ -31,7 +31,7 @@ def market_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # n
 
 
 def fixed(panel: EventPanel, name: str, loadings: tuple[str, ...], theta: tuple[float, ...]) -> ExpectedReturns:
-    """Predict with coefficients that are given, on a constant and all factors of the panel.
+    """Predict with fixed coefficients of a constant and all factors of the panel.
 
     sigma2 = SSE/M about the prediction, since k = 0; the coefficients have no estimation error.
     """

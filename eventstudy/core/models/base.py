@@ -21,8 +21,8 @@ class ExpectedReturns:
     """What a model predicts, with the prediction-error variance in factored form.
 
     For weights g over the event window the prediction error g'(R - mean) has variance
-    ``sigma2 * (sum_t g_t^2 scale_t + x' xtx_inv x)`` with ``x = event_design' g``: estimation error
-    included, and nothing of size N x L2 x L2 stored.
+    ``sigma2 * (sum_t g_t^2 scale_t + x' xtx_inv x)`` with ``x = event_design' g``. It includes the estimation error
+    and needs no array of size N x L2 x L2.
 
     Attributes
     ----------
@@ -30,28 +30,28 @@ class ExpectedReturns:
         Names of the p coefficients.
     theta : (N, p)
     estimation_design : (N, L1, p)
-        Regressors, zero on days that were not used. ``estimation_design @ xtx_inv`` are the weights
-        by which the estimation days enter the coefficients, for any model.
+        Regressors, zero on days that were not used. For every model ``estimation_design @ xtx_inv`` are the weights
+        with which the estimation days enter the coefficients.
     event_design : (N, L2, p)
     xtx_inv : (N, p, p)
-        Covariance of the coefficients over ``sigma2``.
+        Covariance of the coefficients divided by ``sigma2``.
     residuals : (N, L1)
         NaN on days that were not used.
     sigma2 : (N,)
         SSE / dof.
     dof : (N,)
-        Estimation days used less the coefficients estimated.
+        Estimation days used minus the number of estimated coefficients.
     n_estimation : (N,)
     r_squared : (N,)
     scale : (N, L2)
-        Variance of each event day relative to ``sigma2``: one, but for returns over several sessions
-        and for models of the conditional variance.
+        Variance of each event day relative to ``sigma2``: one, except for returns over several sessions and for models
+        of the conditional variance.
     remark : (N,) Reason
-        What a reader must know of one fit, such as that another model took its place; else empty.
+        Note on a single fit, for example that another model replaced it; else empty.
 
     Examples
     --------
-    ``panel`` is an `EventPanel`, such as a model is given.
+    ``panel`` is an `EventPanel`, the input of a model.
 
     >>> from eventstudy import MODELS, StudyConfig
     >>> expected = MODELS["market"](panel, StudyConfig().model)
@@ -82,12 +82,13 @@ class ExpectedReturns:
         return predicted
 
     def variance(self, weights: Floats) -> Floats:
-        """Prediction-error variance (N,) of a weighting (L2,) of the event days, 1 inside a window for a CAR.
+        """Prediction-error variance (N,) of a weighted sum of the event days; for a CAR the weights (L2,) are 1 in the
+        window.
 
         Notes
         -----
         Var(CAR) = g' V g with V = s2 (I + X* (X'X)^-1 X*') (Campbell, Lo and MacKinlay 1997, ch. 4;
-        Salinger 1992): the days share one estimation error, so their covariances count.
+        Salinger 1992): all days contain the same estimation error, so their covariances are included.
         """
         x = self.window_design(weights)
         own = (np.nan_to_num(self.scale) * weights**2).sum(axis=1)
@@ -120,16 +121,16 @@ def model(name: str, *, needs: tuple[str, ...] = (), still_index: bool = False) 
     Parameters
     ----------
     name : str
-        What ``model.name`` of the settings calls it.
+        The name for ``model.name`` in the settings.
     needs : tuple of str
-        Series that it wants beside the index, see `inputs.factor_columns`.
+        Further series that it needs besides the index, see `inputs.factor_columns`.
     still_index : bool
         Whether it works with an index that never moves, because it estimates nothing from the index.
 
     Returns
     -------
     callable
-        A decorator that leaves the function as it is.
+        A decorator that returns the function unchanged.
 
     Examples
     --------
@@ -154,19 +155,19 @@ def model(name: str, *, needs: tuple[str, ...] = (), still_index: bool = False) 
 
 
 def needs(name: str) -> tuple[str, ...]:
-    """Series that a model wants beside the index; `ConfigError` names the nearest for an unknown one."""
+    """Series that a model needs besides the index; `ConfigError` suggests the nearest name for an unknown model."""
     _known(name)
     return _NEEDS.get(name, ())
 
 
 def takes_still_index(name: str) -> bool:
-    """Whether a model works with an index that never moves; `ConfigError` for an unknown one."""
+    """Whether a model works with an index that never moves; `ConfigError` for an unknown model."""
     _known(name)
     return name in _STILL_INDEX
 
 
 def fit(panel: EventPanel, name: str = "market", *, settings: Model | None = None) -> ExpectedReturns:
-    """Fit a registered model to all firm-events; `ConfigError` names the nearest for an unknown one."""
+    """Fit a registered model to all firm-events; `ConfigError` suggests the nearest name for an unknown model."""
     _known(name)
     return MODELS[name](panel, settings or Model(name=name))
 
@@ -174,7 +175,7 @@ def fit(panel: EventPanel, name: str = "market", *, settings: Model | None = Non
 def _known(name: str) -> None:
     if not MODELS.knows(name):
         raise ConfigError(f"model.name = {MODELS.unknown(name)}")
-    # Loaded by asking for it, where another distribution declares it.
+    # Access loads a model that another distribution declares.
     MODELS[name]
 
 
@@ -184,7 +185,7 @@ def no_remarks(n: int) -> Reasons:
 
 
 def merge(base: ExpectedReturns, other: ExpectedReturns, rows: Bools) -> ExpectedReturns:
-    """Return ``base`` with the fits of ``other``, one for each marked row, in their place."""
+    """Return ``base`` with the marked rows replaced by the fits of ``other``."""
     merged: dict[str, Any] = {}
     for item in fields(ExpectedReturns):
         if item.name not in ("model", "loadings"):
@@ -198,10 +199,10 @@ def without_alpha(expected: ExpectedReturns, days: Bools) -> ExpectedReturns:
 
     Notes
     -----
-    After a run-up the estimated intercept is carried into the post window as a loss that nobody
-    expected. With the intercept's column zero on those days both the prediction and its error lose
-    that term: V = s2 (I + r_m r_m' / sum (R_m - mean R_m)^2). Slopes are those of the regression
-    with intercept. Models without an ``alpha`` are returned as they are.
+    After a run-up the estimated intercept would appear in the post window as a loss that nobody expected. If the
+    intercept's column is zero on those days, the prediction and its error lose this term: V = s2 (I + r_m r_m' / sum
+    (R_m - mean R_m)^2). Slopes are those of the regression with intercept. Models without an ``alpha`` are returned
+    unchanged.
     """
     if "alpha" not in expected.loadings or not days.any():
         return expected
@@ -210,21 +211,21 @@ def without_alpha(expected: ExpectedReturns, days: Bools) -> ExpectedReturns:
     return replace(expected, event_design=design)
 
 
-#: With fewer peers than this an event's own spread of intercepts says too little.
+#: Smallest number of peers for which the spread of the intercepts is estimated from the event alone.
 PEERS_FOR_SPREAD = 3
 
 
 def shrink_alpha(expected: ExpectedReturns, news: Places) -> ExpectedReturns:
-    """Return the same fit with intercepts drawn towards zero.
+    """Return the same fit with intercepts shrunk towards zero.
 
-    Their spread is taken over the firm-events of one piece of ``news`` (N,), see `abnormal.news_of`, or over
-    all of them where it has fewer than three.
+    Their spread is estimated over the firm-events of one piece of ``news`` (N,), see `abnormal.news_of`, or over all
+    firm-events if it has fewer than three.
 
     Notes
     -----
     alpha_s = w alpha with w = tau2 / (tau2 + s2/L); tau2 = max(0, var(alpha) - mean(s2/L)) over the
-    peers. The error of alpha_s is its sampling error times w and the part (1-w) of a true intercept
-    of variance tau2, which is added to its variance. Other coefficients stay.
+    peers. The error of alpha_s consists of its sampling error times w, and of the part (1-w) of a true intercept with
+    variance tau2, which is added to its variance. Other coefficients do not change.
     """
     if "alpha" not in expected.loadings:
         return expected
@@ -238,14 +239,14 @@ def shrink_alpha(expected: ExpectedReturns, news: Places) -> ExpectedReturns:
     pulled = expected.xtx_inv * draw[:, None, :]
     covariance = pulled * draw[:, :, None]
     covariance[:, at, at] += (1.0 - weight) ** 2 * tau2 / expected.sigma2
-    # The weights of the estimation days stay estimation_design @ xtx_inv: solved for the design.
+    # The design is solved for, so that the weights of the estimation days are still estimation_design @ xtx_inv.
     daily = np.einsum("nlp,npq->nlq", expected.estimation_design, pulled)
     design = np.einsum("nlp,npq->nlq", daily, _pseudo_inverse(covariance))
     return replace(expected, theta=expected.theta * draw, xtx_inv=covariance, estimation_design=design)
 
 
 def _spread(alpha: Floats, noise: Floats, news: Places) -> Floats:
-    """Variance of the true intercepts among the peers, by moments, for each firm-event's group."""
+    """Variance of the true intercepts of the peers (method of moments), for each firm-event's group."""
 
     def moments(rows: Bools) -> float:
         rows = rows & np.isfinite(alpha) & np.isfinite(noise)
@@ -260,10 +261,10 @@ def _spread(alpha: Floats, noise: Floats, news: Places) -> Floats:
 
 
 def _pseudo_inverse(matrices: Floats) -> Floats:
-    """Pseudo-inverses of (N, p, p) symmetric matrices, NaN where a matrix has any."""
+    """Pseudo-inverses of (N, p, p) symmetric matrices; NaN for a matrix that contains NaN."""
     there = np.atleast_1d(np.isfinite(matrices).all(axis=(1, 2)))
     safe = np.where(there[:, None, None], matrices, 0.0)
-    # Scaled to a unit diagonal first: a slope's variance is thousands of times the intercept's.
+    # Scaled to a unit diagonal first, because the variance of a slope is thousands of times that of the intercept.
     root = np.sqrt(np.einsum("npp->np", safe))
     unit = np.where(root > 0, root, 1.0)
     scaled = safe / (unit[:, :, None] * unit[:, None, :])
@@ -282,10 +283,10 @@ def from_daily_weights(
     used: Bools,
     estimated: int,
 ) -> ExpectedReturns:
-    """Make the result of any estimator that is linear in the returns: theta = sum_t daily_t R_t.
+    """Return the result of an estimator that is linear in the returns: theta = sum_t daily_t R_t.
 
-    ``daily`` (N, L1, p) are the weights of the estimation days in each coefficient, ``regressors`` (N, L1, p)
-    and (N, L2, p) what these multiply; ``estimated`` counts the coefficients that are estimated.
+    ``daily`` (N, L1, p) are the weights of the estimation days in each coefficient; ``regressors`` (N, L1, p) and (N,
+    L2, p) are the regressors of both windows; ``estimated`` is the number of estimated coefficients.
 
     Notes
     -----

@@ -61,7 +61,7 @@ def dimson(panel: EventPanel, settings: Model) -> ExpectedReturns:
 
 
 def _one_beta(panel: EventPanel, name: str, daily: Floats, used: Bools) -> ExpectedReturns:
-    """Fit R = alpha + beta R_m from the weights of the days in beta; alpha goes through the means."""
+    """Fit R = alpha + beta R_m from the weights of the days in beta; alpha = mean R - beta mean R_m."""
     before, around = panel.factor("market")
     count = used.sum(axis=1)
     index = np.where(used, before, 0.0)
@@ -97,12 +97,12 @@ def beta_path(panel: EventPanel, span: int) -> tuple[Floats, Floats]:
     Returns
     -------
     (N, L1) arrays
-        NaN for the first span-1 sessions and where fewer than half of the span has a return and an index.
+        NaN for the first span-1 sessions, and if less than half of the span has returns of share and index.
 
     Notes
     -----
-    Of running sums of centred returns; se² = SSE/((n-2) sum (R_m - mean)²). The last session's slope is that
-    of the model ``rolling``.
+    Computed from running sums of centred returns; se² = SSE/((n-2) sum (R_m - mean)²). The slope at the last session
+    is that of the model ``rolling``.
     """
     used = panel.with_factors("market").complete()
     x, y = centred(panel.factor("market")[0], used), centred(panel.estimation_returns, used)

@@ -1,7 +1,7 @@
 """Market models with a changing residual variance: GARCH and EGARCH, each the best of several optima.
 
-With numba installed (the extra ``fast``) the climbs of GARCH are compiled; starts, rules and choice are the
-same with and without it. ``arch`` stands by where a search has not clearly converged.
+With numba (the extra ``fast``) the optimisation of GARCH is compiled; starting values, rules and the choice of the
+optimum are the same with and without it. If a search has not clearly converged, ``arch`` fits the series too.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from eventstudy.workers import run_blocks
 if TYPE_CHECKING:
     from eventstudy.core.models.variance_search import Optimum
 
-#: At and above this the variance has no level to return to; the constant-variance model takes over.
+#: With this persistence or more the variance does not return to a mean; the constant-variance model is used.
 PERSISTENCE_LIMIT = 0.999
-#: A daily variance this many times above or below the estimation window's is no forecast: EGARCH answers
-#: exponentially to a shock, and with |g| > a it can run to zero or to infinity within an event.
+#: A daily variance this many times above or below that of the estimation window is not accepted: EGARCH
+#: reacts exponentially to a shock, and with |g| > a it can reach zero or infinity within an event.
 PLAUSIBLE = 100.0
-#: Fewest returns to which a moving variance is fitted.
+#: Smallest number of returns for a model of a changing variance.
 FEWEST_RETURNS = 30
 #: Series that a worker fits at once: by ``arch``, and compiled.
 BLOCK, FAST_BLOCK = 20, 500
-#: Where the search has not clearly converged, its point is kept if ``arch`` stays this far below it.
+#: If a search has not clearly converged, its point is kept if the likelihood of ``arch`` is lower by this much.
 BETTER = 1e-2
-#: ``arch`` is tuned to returns in percent.
+#: Returns are multiplied by this, because ``arch`` works best with percent.
 PERCENT = 100.0
 
 
@@ -70,7 +70,7 @@ def egarch(panel: EventPanel, settings: Model) -> ExpectedReturns:
 class VarianceFit:
     """One fit in percent: mean and variance coefficients, the path of h, and whether it can be used.
 
-    ``trouble`` says why it cannot, ``remark`` how the next optimum compares where that matters.
+    ``trouble`` is the reason if it cannot be used; ``remark`` compares the next optimum if it is close.
     """
 
     theta: tuple[float, float]
@@ -82,17 +82,17 @@ class VarianceFit:
 
 
 def _fit_all(panel: EventPanel, settings: Model, name: str) -> ExpectedReturns:
-    """Fit every firm-event and give each event day its own variance.
+    """Fit every firm-event and compute the variance of each event day.
 
     Notes
     -----
     ``frozen``: h is forecast from the end of the estimation window, through the gap, to each event
     day; ``conditional``: h is updated with the event's own residuals, coefficients fixed. Missing days
-    are left out of the fit, and on event days stand for an average one. The coefficients' error is
+    are left out of the fit; on event days they count as average days. The coefficients' error is
     that of weighted least squares, (X' H^-1 X)^-1 with the fitted h; sigma2 = SSE/(M-2), and ``scale``
-    is h_t / sigma2. A fit that did not converge, has persistence of 0.999 and more, or puts an event
-    day's variance a hundred times above or below sigma2, is replaced by OLS, as its ``remark`` says;
-    one whose likelihood has another optimum worth knowing of says by how much that one is lower.
+    is h_t / sigma2. A fit is replaced by OLS, with a ``remark``, if it did not converge, if its persistence is 0.999
+    or more, or if the variance of an event day is a hundred times above or below sigma2. If the likelihood has another
+    optimum that is nearly as high, the remark gives the difference.
     """
     chosen = panel.with_factors("market")
     base = least_squares(chosen, name, ("alpha", "beta"))
@@ -122,7 +122,7 @@ def _fit_block(series: Sequence[tuple[Floats, Floats, str]]) -> list[VarianceFit
 
 @functools.cache
 def compiled_fit() -> Callable[[Floats, Floats], Optimum] | None:
-    """Return the compiled GARCH fit, None where numba is not installed."""
+    """Return the compiled GARCH fit, None if numba is not installed."""
     try:
         fit: Callable[[Floats, Floats], Optimum] = KERNELS["garch"]
     except ImportError:
@@ -133,8 +133,8 @@ def compiled_fit() -> Callable[[Floats, Floats], Optimum] | None:
 def fit_variance(y: Floats, x: Floats, name: str) -> VarianceFit:
     """Fit one series of returns in percent on its regressors (L, 1): the best of several optima.
 
-    GARCH climbs compiled where numba is installed. Where its search has not clearly converged ``arch`` fits
-    too, and the higher likelihood is kept.
+    GARCH is optimised by compiled code if numba is installed. If the search has not clearly converged, ``arch`` fits
+    the series too, and the fit with the higher likelihood is kept.
     """
     if len(y) < FEWEST_RETURNS or not np.ptp(y) > 0:
         return VarianceFit((np.nan, np.nan), (), np.zeros(0), Reason("fits.few_returns", fewest=FEWEST_RETURNS))
@@ -149,9 +149,9 @@ def fit_variance(y: Floats, x: Floats, name: str) -> VarianceFit:
 
 
 def _of_optima(found: Optimum, name: str) -> Reason:
-    """By how much the next optimum is lower: where it is close, or the best single start misses the best.
+    """Difference to the next optimum, if it is close or if the best single start does not lead to the best optimum.
 
-    Both are told from `CLOSE`, one point of log-likelihood.
+    Both are judged by `CLOSE`, one point of log-likelihood.
     """
     if not (found.second_gap < CLOSE or CLOSE < found.first_gap < math.inf):
         return Reason()
@@ -237,7 +237,7 @@ def event_variance(variance: Floats, *, last_h: Floats, last_e: Floats, event: F
     h = np.empty((n, gap + length + 1))
     h[:, 0] = last_h
     step = _egarch_step if name == "egarch" else _garch_step
-    # A path may run away; `PLAUSIBLE` then discards it.
+    # A path may diverge; `PLAUSIBLE` then discards it.
     with np.errstate(all="ignore"):
         for day in range(gap + length):
             h[:, day + 1] = step(variance, h[:, day], residuals[:, day])

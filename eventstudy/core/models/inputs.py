@@ -25,7 +25,7 @@ from eventstudy.prices.table import on_days
 
 
 def factor_columns(mic: str, panel: ReturnsPanel, prices: PriceTable, config: StudyConfig) -> FactorColumns:
-    """Return the factors that the study's model wants, the market first.
+    """Return the factors that the study's model needs, the market first.
 
     ``lags``: leads and lags of the index. ``risk_free`` and ``factors``: columns of the factor file by
     calendar day. ``world``: the world index as known at each close. ``others``: the mean of the other
@@ -35,7 +35,7 @@ def factor_columns(mic: str, panel: ReturnsPanel, prices: PriceTable, config: St
     Raises
     ------
     ConfigError, PriceError
-        If the factor file or the world index that the model wants was not delivered.
+        If the factor file or the world index that the model needs is not available.
     """
     market = panel.markets[mic]
     model, wanted = config.model, needs(config.model.name)
@@ -64,7 +64,7 @@ Columns = dict[str, tuple[Floats, int]]
 
 
 def _index(market: MarketPanel, prices: PriceTable, config: StudyConfig) -> Floats:
-    """Return of the index, (T,), or where a peer has one of its own of each peer's, (T, n)."""
+    """Return of the index, (T,), or of each peer's index, (T, n), if a peer has its own."""
     own = {at: config.peer(ticker).benchmark for at, ticker in enumerate(market.tickers)}
     if not any(own.values()):
         return market.market_return
@@ -76,7 +76,7 @@ def _index(market: MarketPanel, prices: PriceTable, config: StudyConfig) -> Floa
 
 
 def index_returns(market: MarketPanel, name: str, prices: PriceTable, kind: str) -> Floats:
-    """Return of another index on the sessions of a market, (T,); all NaN where it has no prices."""
+    """Return of another index on the sessions of a market, (T,); all NaN if it has no prices."""
     series = prices.series.get(name)
     if series is None:
         return np.full(len(market.sessions), np.nan)
@@ -108,10 +108,10 @@ def _from_file(market: MarketPanel, prices: PriceTable, model: Model) -> Columns
 
 
 def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: str) -> Floats:
-    """Return of the world index between what was known at the last close and at this one.
+    """Return of the world index from its last known value at the previous close to that at this close.
 
-    An Asian exchange sees New York's previous day, over a holiday all days since; a day without
-    news from the world index is a return of zero. All NaN where it is the market's own benchmark.
+    For an Asian exchange this is New York's previous day, after a holiday all days since; a day without a new value of
+    the world index has a return of zero. All NaN if it is the market's own benchmark.
     """
     name = config.model.world
     if market.benchmark == name:
@@ -129,8 +129,8 @@ def _world(market: MarketPanel, prices: PriceTable, config: StudyConfig, kind: s
 def known_returns(level: Floats, struck: Counts, closes: Counts, kind: str) -> Floats:
     """Return of a foreign index from one home close to the next, (T,).
 
-    ``level`` (S,) is the index, NaN where there is none, ``struck`` the instants of its values, ascending, and
-    ``closes`` (T,) those of the home closes.
+    ``level`` (S,) is the index (NaN if missing), ``struck`` the ascending times of its values, and ``closes`` (T,) the
+    times of the home closes.
     """
     at = np.searchsorted(struck, closes, side="right") - 1
     known = np.where(at >= 0, level[np.maximum(at, 0)], np.nan)
@@ -138,7 +138,7 @@ def known_returns(level: Floats, struck: Counts, closes: Counts, kind: str) -> F
 
 
 def mean_of_others(returns: Floats) -> Floats:
-    """Mean return of all other columns that have one that day, shape (T, n); NaN where none has."""
+    """Mean return of all other columns with a return on the day, shape (T, n); NaN if there is none."""
     there = np.isfinite(returns)
     values = np.where(there, returns, 0.0)
     count = there.sum(axis=1)[:, None] - there
@@ -149,7 +149,7 @@ def mean_of_others(returns: Floats) -> Floats:
 
 
 def _donors(mic: str, panel: ReturnsPanel, config: StudyConfig) -> dict[str, Floats]:
-    """Each peer of the study on this market's days, NaN for those of other regions."""
+    """Returns of each peer of the study on this market's days, NaN for peers of other regions."""
     region, here = config.market(mic).region, panel.markets[mic]
     found = {}
     for peer in config.peers:
@@ -166,8 +166,8 @@ def _donors(mic: str, panel: ReturnsPanel, config: StudyConfig) -> dict[str, Flo
 def spans(market: MarketPanel) -> Floats:
     """Sessions that each return covers, shape (T, n).
 
-    1 after a session with a trade, n after n-1 sessions without; 0 on the sessions of a gap that a
-    later trade ends, NaN on those of one that none does, and before the first trade.
+    1 after a session with a trade, n after n-1 sessions without; 0 on the sessions of a gap before a later trade; NaN
+    if no later trade follows, and before the first trade.
     """
     traded = (market.flags & (MISSING | HALTED | DEAL_BOUND | UNLISTED)) == 0
     rows = np.arange(len(traded))[:, None]
@@ -196,7 +196,7 @@ def lumped(returns: Floats, kind: str) -> Floats:
 
 
 def excluded_with_gaps(market: MarketPanel, excluded: Bools) -> Bools:
-    """Mark returns over several sessions of which one is excluded: they hold that day's news."""
+    """Mark returns over several sessions if one of these is excluded, because they contain the news of that day."""
     marked = excluded.copy()
     span = spans(market)
     for row, column in np.argwhere(span > 1):

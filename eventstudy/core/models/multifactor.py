@@ -53,7 +53,7 @@ def _excess(panel: EventPanel, name: str, factors: tuple[str, ...], loadings: tu
 
 
 def with_known(expected: ExpectedReturns, name: str, event: Floats) -> ExpectedReturns:
-    """Add a regressor with coefficient 1 that nobody estimated, ``event`` (N, L2) its event days."""
+    """Add a regressor with the known coefficient 1; ``event`` (N, L2) are its values on event days."""
     n, p = expected.theta.shape
     bordered = np.zeros((n, p + 1, p + 1))
     bordered[:, :p, :p] = expected.xtx_inv
@@ -87,7 +87,7 @@ def two_index(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: A
         return padded
     chosen = panel.take(both).with_factors("market", "world")
     used = chosen.complete()
-    # The world index becomes its residual on the local index over the days that will be used.
+    # The world index is replaced by its residual on the local index over the used days.
     series = [chosen.factor(name)[0] for name in ("market", "world")]
     left, right = (centred(values, used) for values in series)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""The market model, and the batched least squares that the regression models share."""
+"""The market model, and the batched least squares of all regression models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eventstudy.core.arrays import Bools, Floats
 from eventstudy.core.models.base import ExpectedReturns, model, no_remarks
 from eventstudy.core.windows import EventPanel
 
-#: Share of a column's squares that is no variation but rounding.
+#: Share of a column's sum of squares below which its variation is rounding error.
 CONSTANT = 1e-20
 
 
@@ -79,7 +79,7 @@ def least_squares(panel: EventPanel, name: str, loadings: tuple[str, ...]) -> Ex
     panel : EventPanel
         N firm-events with K factors.
     name : str
-        Of the model, as the tables show it.
+        Name of the model in the tables.
     loadings : tuple of str
         Names of the 1 + K coefficients, the constant's first.
 
@@ -101,10 +101,10 @@ def least_squares(panel: EventPanel, name: str, loadings: tuple[str, ...]) -> Ex
 
     Notes
     -----
-    The regressors are centred before the cross products are formed, so no digits are lost to a mean
-    that is large against the variation. A return over n sessions enters divided by sqrt(n), as do its
-    factors, with sqrt(n) for the constant (Maynes and Rumsey 1993); its residual is on that
-    scale too, and its prediction has n times the variance of one session.
+    The regressors are centred before the cross products are formed, so no digits are lost if the mean is large
+    relative to the variation. A return over n sessions and its factors are divided by sqrt(n), and the constant is
+    sqrt(n) (Maynes and Rumsey 1993). The residual has the same scale, and the prediction has n times the variance of
+    one session.
     """
     data = observations(panel)
     count = data.used.sum(axis=1)
@@ -147,7 +147,7 @@ def least_squares(panel: EventPanel, name: str, loadings: tuple[str, ...]) -> Ex
 def solve(data: Regression, weights: Floats | None = None) -> tuple[Floats, Floats, Floats, Floats]:
     """Return slopes (N, K), intercepts (N,), inverse centred moments (N, K, K), factor means (N, K).
 
-    ``weights`` (N, L1) weigh the squared residuals; ones where not given.
+    ``weights`` (N, L1) are weights of the squared residuals, by default ones.
     """
     weigh = data.used.astype(float) if weights is None else np.where(data.used, weights, 0.0)
     base = weigh * data.constant
@@ -159,7 +159,7 @@ def solve(data: Regression, weights: Floats | None = None) -> tuple[Floats, Floa
     x_centred = np.where(data.used[:, :, None], data.x - data.constant[:, :, None] * x_mean[:, None, :], 0.0)
     weighted = x_centred * weigh[:, :, None]
     products = np.einsum("nlj,nlk->njk", weighted, x_centred)
-    # A constant column leaves rounding behind when it is centred, not zero.
+    # A centred constant column contains rounding errors instead of zeros.
     flat = np.einsum("nkk->nk", products) <= CONSTANT * np.einsum("nl,nlk->nk", weigh, data.x**2)
     inverse = inverses(np.where(flat.any(axis=1)[:, None, None], np.nan, products))
     moments = np.einsum("nlk,nl->nk", weighted, np.where(data.used, y_centred, 0.0))
@@ -168,7 +168,7 @@ def solve(data: Regression, weights: Floats | None = None) -> tuple[Floats, Floa
 
 
 def inverses(moments: Floats) -> Floats:
-    """Inverses of (N, K, K) cross products, NaN where they have none."""
+    """Inverses of (N, K, K) cross products, NaN if singular."""
     if moments.shape[-1] == 0:
         return moments
     if moments.shape[-1] == 1:

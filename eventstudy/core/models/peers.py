@@ -1,4 +1,4 @@
-"""Models whose expected return is made of the returns of peers."""
+"""Models that compute the expected return from the returns of peers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eventstudy.core.models.base import ExpectedReturns, model, no_remarks
 from eventstudy.core.models.ols import least_squares
 from eventstudy.core.windows import EventPanel
 
-#: A donor lends itself when it has this share of the security's estimation days, and every event day.
+#: A donor is used if it has this share of the security's estimation days, and every event day.
 DONOR_SHARE = 0.9
 
 
@@ -70,7 +70,7 @@ def synthetic_peer(panel: EventPanel, settings: Model) -> ExpectedReturns:  # no
         loadings=names,
         theta=theta,
         estimation_design=design,
-        # A missing return of a donor without weight says nothing.
+        # A missing return of a donor with weight zero does not matter.
         event_design=np.where(theta[:, None, :] == 0.0, 0.0, chosen.event_factors),
         xtx_inv=xtx_inv,
         residuals=residuals,
@@ -84,7 +84,7 @@ def synthetic_peer(panel: EventPanel, settings: Model) -> ExpectedReturns:  # no
 
 
 def _donors(panel: EventPanel, row: int) -> tuple[Places, Bools]:
-    """Columns of the donors that can be used, and the estimation days on which all of them are there."""
+    """Columns of the usable donors, and the estimation days on which all of them have returns."""
     own = np.isfinite(panel.estimation_returns[row])
     days = np.isfinite(panel.event_returns[row])
     there = np.isfinite(panel.estimation_factors[row])
@@ -98,7 +98,7 @@ def simplex_weights(y: Floats, d: Floats) -> Floats:
     from scipy import optimize
 
     gap = d - y[:, None]
-    # Any scale gives the same weights; the gap's own keeps the two parts of the problem alike.
+    # Any scale gives the same weights; that of the gap gives both parts of the problem a similar size.
     size = np.sqrt((gap**2).sum(axis=0).min())
     stacked = np.vstack([gap / (size if size > 0 else 1.0), np.ones(d.shape[1])])
     target = np.zeros(len(stacked))
@@ -109,7 +109,7 @@ def simplex_weights(y: Floats, d: Floats) -> Floats:
 
 
 def only_donors(panel: EventPanel, allowed: Bools, donors: tuple[str, ...]) -> EventPanel:
-    """Return the panel with donors missing where ``allowed`` (N, J) says that they may not lend."""
+    """Return the panel with the returns of donors set to NaN if ``allowed`` (N, J) is false."""
     at = [panel.factor_names.index(name) for name in donors]
     before, around = panel.estimation_factors.copy(), panel.event_factors.copy()
     before[:, :, at] = np.where(allowed[:, None, :], before[:, :, at], np.nan)

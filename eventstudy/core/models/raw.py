@@ -1,4 +1,4 @@
-"""The return itself as the abnormal one."""
+"""The model without an expected return: the abnormal return is the return itself."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def market_robust(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noq
 
 
 def _huber(data: Regression, base: ExpectedReturns) -> tuple[Floats, Floats, Counts]:
-    """Coefficients (N, 2), scale (N,) and steps taken (N,); rows that have converged stand still."""
+    """Coefficients (N, 2), scale (N,) and number of steps (N,); converged rows are not changed any more."""
     design = data.design
     theta = base.theta.copy()
     error = data.y - np.einsum("nlp,np->nl", design, theta)

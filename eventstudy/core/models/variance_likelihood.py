@@ -1,7 +1,7 @@
 """Likelihoods of the market model with GARCH(1,1) and EGARCH(1,1,1) errors of Student's t, in numpy.
 
-Both are ``arch``'s, with its mean LS and its backcast of the variance before the sample, on returns that
-are divided by the standard deviation of their OLS residuals.
+Both equal those of ``arch`` (mean model LS, its backcast of the variance before the sample), for returns divided by
+the standard deviation of their OLS residuals.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from scipy import special
 from eventstudy.core.arrays import Floats
 from eventstudy.core.models.variance_search import Found, Optimum, optimum_of, search
 
-#: Mean of |z| of a normal z, which ``arch`` subtracts whatever the distribution.
+#: Mean of |z| for a normal z; ``arch`` subtracts it for every distribution.
 NORMAL_MEAN = math.sqrt(2.0 / math.pi)
-#: ln h stays within a million times the residual variance both ways: beyond it nothing is a fit.
+#: ln h is limited to a millionth and a million times the residual variance.
 WIDEST = math.log(1e6)
-#: Degrees of freedom and the least omega of the starts.
+#: Degrees of freedom and smallest omega of the starting values.
 START_NU, LEAST_OMEGA = 6.0, 3e-4
-#: Box of the parameters of `Garch`: ``arch``'s region.
+#: Bounds of the parameters of `Garch`, as in ``arch``.
 GARCH_BOX = (
     np.array([-np.inf, -np.inf, 1e-8, 0.0, 0.0, 1.0 / 500.0]),
     np.array([np.inf, np.inf, 10.0, 1.0, 1.0, 1.0 / 2.05]),
 )
-#: (p, a) of the starts that compete for the first climb by their likelihood, and of those that all climb.
+#: (p, a) of the starts of which only the best is used, and of the starts that are all used.
 GARCH_RIVALS = np.column_stack(
     (
         [0.3, 0.6, 0.6, 0.8, 0.9, 0.9, 0.95, 0.98, 0.98, 0.995, 1.0, 0.5],
@@ -34,23 +34,23 @@ GARCH_RIVALS = np.column_stack(
     )
 )
 GARCH_STARTS = np.array([[0.99, 0.01], [0.3, 0.05], [1.0, 0.8], [1.0, 0.005], [0.5, 0.5], [0.85, 0.01], [0.95, 0.005]])
-#: Box of the parameters of `Egarch`: ``arch``'s region with a >= 0, see `egarch_by_search`.
+#: Bounds of the parameters of `Egarch`, as in ``arch`` but with a >= 0, see `egarch_by_search`.
 EGARCH_BOX = (
     np.array([-np.inf, -np.inf, -9.21, 0.0, -5.0, 0.0, 1.0 / 500.0]),
     np.array([np.inf, np.inf, 9.21, 5.0, 5.0, 1.0, 1.0 / 2.05]),
 )
-#: (a, g, b) of its starts, likewise.
+#: (a, g, b) of its starts, in the same way.
 EGARCH_RIVALS = np.array(
     [(a, g, b) for a in (0.05, 0.2, 0.5) for g in (-0.15, 0.0, 0.15) for b in (0.2, 0.6, 0.9, 0.98)]
 )
 EGARCH_STARTS = np.array([(a, g, b) for a, b in ((0.02, 0.97), (0.4, 0.1), (0.4, 0.7)) for g in (-0.15, 0.15)])
-#: A residual sd below this share of the returns' range is rounding.
+#: A residual standard deviation below this share of the returns' range is rounding error.
 NOTHING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Returns y (L,) over the sd of their OLS residuals, the index x (L,) and what starts a search.
+    """Returns y (L,) divided by the sd of their OLS residuals, the index x (L,), and starting values.
 
     ``line`` holds the OLS intercept and slope in sd, ``backcast`` the variance before the first day,
     sum_{i<75} 0.94^i e_i^2 / sum 0.94^i.
@@ -64,7 +64,7 @@ class Series:
 
 
 def standardised(y: Floats, x: Floats) -> Series | None:
-    """Divide returns by the sd of their OLS residuals; None where the index leaves no residual."""
+    """Divide returns by the sd of their OLS residuals; None if there are no residuals."""
     moved = x - x.mean()
     spread = float(moved @ moved)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -109,7 +109,7 @@ def _information(slopes: Floats, precision: Floats, x: Floats, nu: float) -> Flo
     both = 0.5 * nu * nu * (1.0 / (nu + 1.0) - nu / ((nu - 2.0) * (nu + 3.0)))
     found[q, 2:q] = found[2:q, q] = both * slopes[:, 2:].sum(axis=0)
     found[q, q] = n * nu**4 * _tail_information(nu)
-    # Errors are symmetric: what the mean and the variance say of each other is left out.
+    # Errors are symmetric, so the information between mean and variance parameters is zero.
     found[:2, 2:q] = found[2:q, :2] = 0.0
     diagonal = np.einsum("ii->i", found)
     diagonal *= 1.0 + 1e-6
@@ -153,7 +153,7 @@ class Garch:
     def gradient(self, point: Floats) -> tuple[float, Floats]:
         """Return minus the log-likelihood and its gradient, by one backward recursion.
 
-        lambda_t = dl_t/dh_t + b lambda_{t+1} is the derivative by all that h_t moves.
+        lambda_t = dl_t/dh_t + b lambda_{t+1} is the derivative with respect to h_t, later days included.
         """
         value, h, e, e2 = self._run(point)
         _, _, _, p, s, inverse_nu = point.tolist()
@@ -217,7 +217,7 @@ class Egarch:
         return np.exp(self._run(point)[1])
 
     def _run(self, point: Floats) -> tuple[float, Floats, Floats, Floats]:
-        """Return minus the log-likelihood, ln h, z, and which days' ln h is not held at its limit."""
+        """Return minus the log-likelihood, ln h, z, and the days on which ln h is not at its limit."""
         alpha, beta, omega, a, g, b, inverse_nu = point.tolist()
         one, nu, exp = self.series, 1.0 / inverse_nu, math.exp
         e = one.y - alpha - beta * one.x
@@ -301,7 +301,7 @@ def _accumulated(first: Floats, factor: Floats, push: Floats) -> Floats:
 
 
 def garch_by_search(y: Floats, x: Floats) -> Optimum:
-    """Return the best of the optima of `Garch` that eight starts climb to; y and x (L,) in one unit."""
+    """Return the best optimum of `Garch` from eight starting values; y and x (L,) in one unit."""
     series = standardised(y, x)
     if series is None:
         return NO_OPTIMUM
@@ -312,13 +312,13 @@ def garch_by_search(y: Floats, x: Floats) -> Optimum:
 
 
 def egarch_by_search(y: Floats, x: Floats) -> Optimum:
-    """Return the best of the optima of `Egarch` that several starts climb to; y and x (L,) in one unit.
+    """Return the best optimum of `Egarch` from several starting values; y and x (L,) in one unit.
 
     Notes
     -----
-    Only a >= 0 counts: news raises the variance. With a < 0 and b near 1 a day's variance depends on all
-    the days before for ever (the recursion is not invertible, Wintenberger 2013), and its likelihood is so
-    jagged that every start ends at another optimum, some of them higher than any with a >= 0.
+    Only a >= 0 is accepted: news raises the variance. With a < 0 and b near 1 the recursion is not invertible
+    (Wintenberger 2013): the variance of a day depends on all earlier days. The likelihood then has so many local
+    optima that every start leads to another one, and some are higher than any optimum with a >= 0.
     """
     series = standardised(y, x)
     if series is None:
@@ -328,7 +328,7 @@ def egarch_by_search(y: Floats, x: Floats) -> Optimum:
     return _in_units(one, search(one, rivals, starts, EGARCH_BOX, lambda at: at[3:6]))
 
 
-#: What a search gives for returns that the index explains to the last digit.
+#: Result of a search if the index explains the returns exactly.
 NO_OPTIMUM = Optimum(np.full(6, np.nan), np.zeros(0), math.nan, converged=False)
 
 

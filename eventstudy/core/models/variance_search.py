@@ -1,7 +1,7 @@
-"""Search of the best of several optima of a likelihood: the same climbs as the compiled ones of `fast.garch`.
+"""Search for the best of several optima of a likelihood, with the same steps as the compiled `fast.garch`.
 
-A climb is BFGS from the information matrix within a box, by an active set. At real sample sizes the
-surface has several optima, often on the edge, so climbs set out from several starts.
+A climb (one local optimisation) is BFGS with bounds by an active set, starting with the information matrix. At usual
+sample sizes the likelihood has several optima, often at a bound, so several starting values are used.
 """
 
 from __future__ import annotations
@@ -16,29 +16,28 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from eventstudy.core.arrays import Floats
 
-#: This close to a bound a parameter counts as at it.
+#: A parameter this close to a bound counts as at the bound.
 NEAR = 1e-8
-#: A climb ends where a Newton step would gain half of this in log-likelihood; at the best optimum the lower.
+#: A climb ends if a Newton step would gain half of this in log-likelihood; the smaller value is for the best optimum.
 TOLERANCE, FINAL = 1e-3, 1e-11
-#: After its first steps a climb is given up where this many such gains would not reach what still counts.
+#: After its first steps a climb is stopped if this many such gains would not reach the limit.
 SURELY, FIRST = 30.0, 2
 STEPS, HALVINGS = 60, 12
-#: An optimum must be this much higher to take the place of one that an earlier start has found.
+#: An optimum must be this much higher to replace that of an earlier start.
 TIE = 1e-4
-#: Above this gain the search has not clearly converged.
+#: If the remaining gain is larger, the search has not clearly converged.
 CLEAR = 1e-3
-#: Optima that differ less than this in every parameter of the variance's dynamics are one.
+#: Optima that differ by less than this in every parameter of the variance equation count as one.
 APART = 0.05
-#: An optimum this much lower or less is one that the data hardly tell from the best.
+#: Optima that are lower by at most this much are hardly distinguishable from the best.
 CLOSE = 1.0
 
 
 class Optimum(NamedTuple):
-    """Best point found, in the units of the returns, and how the others compare with it.
+    """Best point of a search, in the units of the returns, compared with other optima.
 
-    ``coefficients`` are alpha, beta, omega, a, (g,) b and nu. ``first_gap`` and ``second_gap`` say by how
-    much the log-likelihood is higher than at the optimum that the best single start leads to, and than at
-    the next optimum that lies apart, infinite for none.
+    ``coefficients`` are alpha, beta, omega, a, (g,) b and nu. ``first_gap`` is the difference in log-likelihood to the
+    optimum of the best single start, ``second_gap`` that to the next distinct optimum; infinite if there is none.
     """
 
     coefficients: Floats
@@ -52,14 +51,14 @@ class Optimum(NamedTuple):
 def optimum_of(
     coefficients: Floats, path: Floats, log_likelihood: float, gain: float, first_gap: float, second_gap: float
 ) -> Optimum:
-    """Return the record of a finished search; gaps below `TIE` are none."""
+    """Return the record of a finished search; gaps below `TIE` count as zero."""
     converged = math.isfinite(log_likelihood) and gain < CLEAR
     first, second = (0.0 if gap < TIE else gap for gap in (first_gap, second_gap))
     return Optimum(coefficients, path, log_likelihood, converged, first, second)
 
 
 class Likelihood(Protocol):
-    """What a search asks of a likelihood; all of it is of minus the log-likelihood."""
+    """Functions that a search needs from a likelihood, all for minus the log-likelihood."""
 
     def value(self, point: Floats) -> float: ...
 
@@ -72,8 +71,8 @@ class Likelihood(Protocol):
 class Found:
     """Best optimum of a search, in minus log-likelihoods.
 
-    ``gain`` is twice what a Newton step would still gain; ``first`` the value at the optimum of the first
-    climb, ``second`` at the next best optimum that lies apart; infinite where no climb has ended in one.
+    ``gain`` is twice the gain of a further Newton step; ``first`` is the value at the optimum of the first climb,
+    ``second`` that at the next best distinct optimum; infinite if there is none.
     """
 
     point: Floats
@@ -90,15 +89,15 @@ def search(
     box: tuple[Floats, Floats],
     dynamics: Callable[[Floats], Floats],
 ) -> Found:
-    """Climb from the best rival, from every start, and on from the best optimum.
+    """Climb from the best of ``rivals``, from every start, and again from the best optimum.
 
-    ``rivals`` compete for the first climb by their likelihood, ``starts`` all climb; ``dynamics`` returns what
-    of a point must differ by `APART` for two optima to count as two.
+    The first climb starts from the point of ``rivals`` with the highest likelihood; all ``starts`` follow.
+    ``dynamics`` returns the parameters of a point that must differ by `APART` for two optima to be distinct.
 
     Notes
     -----
-    Of optima that are equally high within `TIE` the first found stays. A climb is given up where it will
-    not come within `CLOSE` of the best optimum.
+    Of optima that are equal within `TIE` the first is kept. A climb is stopped if it will not come within `CLOSE` of
+    the best optimum.
     """
     values = [likelihood.value(point) for point in rivals]
     points, found = [], []
@@ -121,9 +120,9 @@ def search(
 def climb(
     likelihood: Likelihood, point: Floats, box: tuple[Floats, Floats], tolerance: float, limit: float
 ) -> tuple[Floats, float, float]:
-    """Return the optimum near a point, minus the log-likelihood there and twice the gain left.
+    """Return the optimum near a point, minus its log-likelihood, and twice the remaining gain.
 
-    A climb that will not pass ``limit`` is given up.
+    A climb that will not pass ``limit`` is stopped.
     """
     lowest, highest = box
     (value, g), gain = likelihood.gradient(point), math.inf
@@ -150,10 +149,10 @@ def climb(
 
 
 def direction(point: Floats, g: Floats, curvature: Floats, box: tuple[Floats, Floats]) -> tuple[Floats, float]:
-    """Return the Newton step within the box and twice its gain, infinite where there is none.
+    """Return the Newton step within the bounds and twice its gain; infinite if there is no step.
 
-    Parameters at a bound, or a hair from it, stay there while the gradient, or the step itself, pushes
-    outwards: a step that is cut off at once would spoil that of all others.
+    Parameters at or very near a bound are kept fixed while the gradient or the step points outwards, because cutting
+    the step there would shorten it for all parameters.
     """
     low, high = point <= box[0] + NEAR, point >= box[1] - NEAR
     free = ~((low & (g > 0)) | (high & (g < 0)))
@@ -174,7 +173,7 @@ def direction(point: Floats, g: Floats, curvature: Floats, box: tuple[Floats, Fl
 
 
 def update(curvature: Floats, step: Floats, change: Floats) -> None:
-    """BFGS update of the curvature, damped so that it stays positive (Powell 1978)."""
+    """BFGS update of the curvature, damped so that it stays positive definite (Powell 1978)."""
     moved = curvature @ step
     old, new = float(step @ moved), float(step @ change)
     if not old > 0.0:

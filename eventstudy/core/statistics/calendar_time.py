@@ -1,4 +1,4 @@
-"""Calendar-time portfolio: mean return of holding every firm-event's window."""
+"""Test of the calendar-time portfolio, which holds each share during its event window."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.sample import TestResult, WindowSample, statistic
 from eventstudy.errors import Reason
 
-#: Fewest calendar days from which a standard error over days is estimated.
+#: Smallest number of calendar days for a standard error over days.
 FEWEST_DAYS = 10
 
 
@@ -44,7 +44,7 @@ def calendar_returns(sample: WindowSample) -> Floats:
     """Mean abnormal return of each calendar day that lies in some firm-event's window, (D,)."""
     inside = sample.abnormal.weights(sample.window) > 0
     ar, sessions = sample.abnormal.ar[:, inside], sample.abnormal.panel.event_sessions[:, inside]
-    # A day without a trade, covered by a later return of its window, is not counted for that firm.
+    # A day without a trade that a later return of the window covers does not count for that firm.
     there = np.isfinite(ar)
     code = np.unique(sessions[there], return_inverse=True)[1]
     weight = np.broadcast_to(sample.shares[:, None] if sample.by_value else 1.0, ar.shape)[there]

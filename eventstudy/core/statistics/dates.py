@@ -1,4 +1,4 @@
-"""Tests over information shocks: one standardised peer portfolio for each date is one observation."""
+"""Tests over dates: the standardised peer portfolio of each date is one observation."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from eventstudy.errors import Reason
 MEAN_ZERO = "the mean CAR of the shocks' peer portfolios is zero"
 #: Up to this many dates all sign vectors are enumerated: 2^14 = 16,384.
 FULL_ENUMERATION = 14
-#: Above this many dates the sign vectors are drawn so many at a time; below, windows and groups share them.
+#: Above this number of dates sign vectors are drawn in batches; below it windows and groups share them.
 MANY_DATES, CHUNK = 500, 500
 #: Below this many dates no two-sided sign-flip test can reach 5 %: 2/2^5 is 6.25 %.
 FEWEST_DATES = 6
-#: Common-volatility ratio above which tests that take the estimation window's variance reject too often.
+#: Common-volatility ratio above which tests that use the variance of the estimation window reject too often.
 LARGE_CVR = 1.3
-#: Tests that take variances or correlations from the estimation window: they reject too often where the
-#: peers' common volatility is higher on the event days.
+#: Tests that use variances or correlations of the estimation window: they reject too often if the
+#: common volatility of the peers is higher on event days.
 SCALED_BY_THE_PAST = frozenset({"patell", "patell_kp", "bmp", "bmp_kp", "portfolio_t", "permutation"})
 SCALED_BY_THE_PAST |= {"bootstrap_blocks", "grank_t", "grank_z", "corrado", "corrado_zivney"}
 
@@ -104,7 +104,7 @@ def sign_vectors(k: int, *, draws: int, rng: np.random.Generator) -> Floats:
 
 @functools.lru_cache(maxsize=32)
 def signs_of(k: int, draws: int, seed: int) -> Floats:
-    """`sign_vectors` of a seed, made once: all windows and groups of k dates share them."""
+    """`sign_vectors` of a seed, cached, because all windows and groups of k dates use the same."""
     return sign_vectors(k, draws=draws, rng=np.random.default_rng(seed))
 
 
@@ -117,7 +117,7 @@ def sign_flip_p(values: Floats, signs: Floats) -> float:
 
 
 def _extreme(flipped: Floats, observed: float) -> Counts:
-    """How many sums of flipped values are at least as far off as the observed one: on either side, below, above."""
+    """Number of sums of flipped values at least as extreme as the observed one: on both sides, below, above."""
     slack = abs(observed) * 1e-12
     return np.array(
         [
@@ -129,7 +129,7 @@ def _extreme(flipped: Floats, observed: float) -> Counts:
 
 
 def _flipped(values: Floats, draws: int, seed: int) -> Tails:
-    """Shares of `signs_of` that are as extreme, see `sign_flip_p`, without holding all signs where dates are many."""
+    """Shares of extreme sign vectors, see `sign_flip_p`; with many dates they are drawn in batches."""
     k = len(values)
     if k <= MANY_DATES:
         every = signs_of(k, draws, seed)
@@ -142,7 +142,7 @@ def _flipped(values: Floats, draws: int, seed: int) -> Tails:
 
 
 def sign_flip_floor(k: int, draws: int) -> float:
-    """Return the smallest two-sided p that k dates can give: 2/2^k, or 1/(draws + 1) where flips are drawn.
+    """Return the smallest two-sided p that k dates can give: 2/2^k, or 1/(draws + 1) if flips are drawn.
 
     A vector of signs and its negative give the same |t|; among random ones only the identity is certain.
     """
@@ -150,13 +150,13 @@ def sign_flip_floor(k: int, draws: int) -> float:
 
 
 def band_half_width(count: Floats, total: Floats, overlap: Sequence[DateOverlap]) -> Floats:
-    """Half width of the CAAR's 95 % band by event day, (L2,); NaN without two dates, or two dates' worth.
+    """Half width of the CAAR's 95 % band by event day, (L2,); NaN if the number of dates or k_eff is below two.
 
     Parameters
     ----------
     count, total : (K, L2)
         Firm-events of each date that have the day, and the sum of their AR - AAR.
-    overlap : L2 times
+    overlap : L2 DateOverlaps
         Of the dates' windows from the first event day to each one.
 
     Notes
@@ -194,7 +194,7 @@ def minimum_detectable_effect(
 ) -> float:
     """Smallest true mean that a two-sided t test over k dates finds with the given power.
 
-    Where windows overlap ``k`` is `DateOverlap.k_eff`, ``df`` its `DateOverlap.df`; else ``df`` is k-1.
+    If windows overlap, ``k`` is `DateOverlap.k_eff` and ``df`` is `DateOverlap.df`; else ``df`` is k-1.
     """
     if not k > 1:
         return float("nan")
@@ -223,11 +223,10 @@ def detectable(se: float, df: float, *, level: float = 0.05, power: float = 0.8)
 def dates_needed(
     sd: float, effect: float, *, worth: float = 1.0, df_share: float = 1.0, level: float = 0.05, power: float = 0.8
 ) -> int:
-    """Fewest dates at which an effect of this size would be found with the given power.
+    """Smallest number of dates at which an effect of this size is found with the given power.
 
-    ``worth`` is what one date counts where windows overlap, `DateOverlap.k_eff` over K: more dates in a
-    longer time, as dense as those that were seen. Degrees of freedom are ``df_share`` of those of so many dates
-    apart, k - 1, and at least one.
+    ``worth`` is k_eff / K: further dates are assumed to overlap as much as the observed ones. The degrees of freedom
+    are ``df_share`` times k - 1, and at least one.
     """
 
     def enough(k: int) -> bool:
@@ -248,15 +247,15 @@ def dates_needed(
 def _power(shift: float, df: float, critical: float) -> float:
     """Probability that a noncentral t lies beyond ±critical."""
     inside, below = special.nctdtr(df, shift, critical), special.nctdtr(df, shift, -critical)
-    # Far in the tail the library has no number for a share that is nought to all digits.
+    # Far in the tail the library returns NaN instead of zero.
     return float(1.0 - np.nan_to_num(inside) + np.nan_to_num(below))
 
 
 def common_volatility_ratio(shock_s: Floats, level: float = 0.90) -> tuple[float, float, float]:
     """Standard deviation over dates of the standardised CARs with its chi-square interval.
 
-    One under the estimation window's variance. Above about 1.3 the tests that take that variance
-    as given (Patell, portfolio, KP) reject too often; different effects by date raise it as well.
+    It is one if the variance equals that of the estimation window. Above about 1.3 the tests that use that variance
+    (Patell, portfolio, KP) reject too often. Effects that differ between dates raise the ratio too.
     """
     k = len(shock_s)
     if k < 3:

@@ -7,12 +7,12 @@ import numpy as np
 from eventstudy.core.arrays import Bools, Days, Floats, Places
 from eventstudy.core.windows import NO_SESSION
 
-#: Up to this mean correlation firm-events at dates of their own count as independent.
+#: Up to this mean correlation firm-events on different dates count as independent.
 SMALL_RBAR = 0.02
 
 
 def residual_correlations(residuals: Floats, sessions: Days) -> Floats:
-    """Correlations (N, N) of estimation residuals, pair by pair, on the calendar sessions both have.
+    """Correlations (N, N) of estimation residuals of each pair, on their common calendar sessions.
 
     ``residuals`` (N, L1) are NaN on days that were not used, ``sessions`` their calendar days. Zero for pairs
     that share fewer than two sessions; the diagonal is NaN.
@@ -20,8 +20,8 @@ def residual_correlations(residuals: Floats, sessions: Days) -> Floats:
     Notes
     -----
     Events at different dates are compared on the same days, not on the same event days: two
-    residuals of different weeks say nothing about each other (Kolari and Pynnönen 2010, eq. 11, for
-    common dates; zero cross-date pairs extend it).
+    residuals of different weeks are unrelated (Kolari and Pynnönen 2010, eq. 11, for common dates; pairs of different
+    dates without common sessions are zero).
     """
     n = len(residuals)
     used = np.isfinite(residuals) & (sessions != NO_SESSION)
@@ -44,17 +44,17 @@ def residual_correlations(residuals: Floats, sessions: Days) -> Floats:
 def window_overlap(sessions: Days, inside: Bools, news: Places) -> Floats:
     """Share (N, N) of a tested window's calendar sessions that each pair of firm-events has in common.
 
-    ``sessions`` (N, L2) are the calendar days of the event days, ``inside`` (L2,) the window's. One for pairs
-    of one piece of ``news`` (N,), also where an exchange reacts a day later than another.
+    ``sessions`` (N, L2) are the calendar days of the event days, ``inside`` (L2,) the window's. One for pairs of one
+    piece of ``news`` (N,), even if one exchange reacts a day later than another.
 
     Notes
     -----
-    CARs of two dates are correlated as far as their windows are the same days, however alike the
-    residuals of their estimation windows are: a firm with two events correlates perfectly with
-    itself on the estimation days that both use. Weighting by the overlap follows Kolari, Pape and
+    CARs of two dates are correlated only to the extent that their windows have common days, even if the residuals of
+    their estimation windows are perfectly correlated, as for a firm with two events. Weighting by the overlap follows
+    Kolari, Pape and
     Pynnönen (2018); without overlap it is Kolari and Pynnönen's (2010) zero for pairs across dates.
     """
-    # Peers of one exchange have the same days: each such window is compared with the others once.
+    # Peers of one exchange have the same days, so each distinct window is compared only once.
     tested, alike = np.unique(sessions[:, inside], axis=0, return_inverse=True)
     days, code = np.unique(tested, return_inverse=True)
     there = np.zeros((len(tested), len(days)))
@@ -64,19 +64,19 @@ def window_overlap(sessions: Days, inside: Bools, news: Places) -> Floats:
 
 
 def mean_correlation(correlations: Floats) -> float:
-    """Mean over the pairs i ≠ j of a correlation matrix; NaN where there is no pair or one is undefined."""
+    """Mean over the pairs i ≠ j of a correlation matrix; NaN if there is no pair or one is undefined."""
     n = len(correlations)
     if n < 2:
         return float("nan")
-    # Without its first entry the matrix has its diagonal in the last of n+1 columns.
+    # If the first entry is removed, the diagonal is the last of n+1 columns.
     off_diagonal = correlations.ravel()[1:].reshape(n - 1, n + 1)[:, :-1].ravel()
     return float(off_diagonal.mean())
 
 
 def effective_number(n: int, rbar: float) -> float:
-    """Number of independent firm-events worth as much as n with mean correlation r̄: n/(1+(n-1)r̄).
+    """Number of independent firm-events with the information of n with mean correlation r̄: n/(1+(n-1)r̄).
 
-    A negative r̄ makes it larger than n. NaN where 1+(n-1)r̄ is not positive.
+    It exceeds n if r̄ is negative. NaN if 1+(n-1)r̄ is not positive.
     """
     inflation = 1.0 + (n - 1) * rbar
     return n / inflation if inflation > 0 else float("nan")

@@ -1,7 +1,7 @@
 """Dates whose windows share sessions: the correlation of their CARs, and tests that account for it.
 
 Two portfolios whose windows share sessions share the abnormal returns of these sessions, so their CARs
-are correlated even where returns are independent over time. Standard errors for independent dates are
+are correlated even if returns are independent over time. Standard errors for independent dates are
 then too small. Autocorrelation-robust ones (Hansen and Hodrick 1980; Newey and West 1987) with normal
 quantiles do not suffice: with few effective dates they still reject two to four times too often.
 """
@@ -18,27 +18,27 @@ from eventstudy.core.abnormal import PeerWeights, ShockPortfolios
 from eventstudy.core.arrays import Bools, Days, Floats, Places
 from eventstudy.core.windows import NO_SESSION
 
-#: Two portfolios that share fewer estimation days count as one and the same: the cautious extreme.
+#: Two portfolios with fewer common estimation days get correlation one, which is the cautious choice.
 FEWEST_SHARED = 30
-#: Pairs of dates whose shared days are held at a time.
+#: Number of pairs of dates whose common days are computed at a time.
 CHUNK = 2_048
 
 
 @dataclass(frozen=True, slots=True)
 class DateOverlap:
-    """The correlation matrix W of K dates' CARs that their windows' common sessions make.
+    """The correlation matrix W of the CARs of K dates that follows from common sessions of their windows.
 
-    Only pairs whose windows share a session are held; W has ones on its diagonal and zeros elsewhere.
+    Only pairs whose windows share a session are stored; W has ones on its diagonal and zeros elsewhere.
 
     Attributes
     ----------
     k : int
         Number of dates.
     early, late : (P,) int
-        Places of the two dates of each pair, every pair once.
+        Indices of the two dates of each pair, every pair once.
     weight : (P,)
         w_jk: share of the window's sessions in common times the correlation of the two portfolios'
-        residuals, which is near one where the peers are the same; between zero and one.
+        residuals, which is near one if the peers are the same; between zero and one.
     """
 
     k: int
@@ -48,7 +48,7 @@ class DateOverlap:
 
     @classmethod
     def none(cls, k: int) -> DateOverlap:
-        """Dates of which no two windows share a session."""
+        """The overlap of dates whose windows share no session."""
         return cls(k, np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0))
 
     def __bool__(self) -> bool:
@@ -62,7 +62,7 @@ class DateOverlap:
 
     @property
     def k_eff(self) -> float:
-        """K²/sum(W): dates without overlap whose mean would be as exact as that of these."""
+        """K²/sum(W): number of dates without overlap whose mean would be equally precise."""
         return self.k**2 / self.total if self.k else 0.0
 
     @property
@@ -94,15 +94,15 @@ class DateOverlap:
         return product + np.bincount(self.late, self.weight * values[self.early], self.k)
 
     def clustering(self, share: Floats) -> float:
-        """What the sum of squared influences of K dates on a mean is multiplied with to be its variance.
+        """Factor by which the sum of squared influences of K dates on a mean is multiplied to give its variance.
 
         Notes
         -----
-        ``share`` (K,) are the weights a_k of the dates in the mean, adding up to one. Influences are u_k = a_k (x_k
-        - sum_j a_j x_j). Where the x have the covariance sigma² W, the mean has the variance sigma² a'Wa, and the
-        squares add up to sigma² sum_k a_k² (1 - 2 (Wa)_k + a'Wa) on average. The ratio of the two is set so that it
-        is K/(K-1) without overlap (Cameron and Miller 2015, eq. 12), whatever the shares. With equal shares it is
-        sigma² sum(W)/K² of `student`.
+        ``share`` (K,) are the weights a_k of the dates in the mean, with sum one. Influences are u_k = a_k (x_k -
+        sum_j a_j x_j). If the x have the covariance sigma² W, the mean has the variance sigma² a'Wa, and the sum of
+        the squares has the expectation sigma² sum_k a_k² (1 - 2 (Wa)_k + a'Wa). The ratio of the two is scaled so that
+        it is K/(K-1) without overlap (Cameron and Miller 2015, eq. 12) for all weights. With equal weights the
+        variance is sigma² sum(W)/K² as in `student`.
         """
         plain = self.k / (self.k - 1.0) if self.k > 1 else float("nan")
         if not self:
@@ -117,22 +117,22 @@ class DateOverlap:
         return square / expected if expected > 1e-9 * float(share @ share) else float("nan")
 
     def inflation(self, count: Floats) -> float:
-        """Variance of a mean that weighs date k by ``count`` n_k, over that of dates apart: n'Wn / n'n."""
+        """Variance of a mean with weights ``count`` n_k, divided by that without overlap: n'Wn / n'n."""
         square = float(count @ count)
         cross = float((count[self.early] * count[self.late]) @ self.weight)
         return 1.0 + 2.0 * cross / square if self and square > 0 else 1.0
 
     def student(self, values: Floats) -> tuple[float, float]:
-        """Test statistic of a mean of zero and its degrees of freedom; ``values`` (K,) are one CAR a date.
+        """Test statistic of a mean of zero and its degrees of freedom; ``values`` (K,) has one CAR for each date.
 
         Notes
         -----
         With e the deviations from the mean and S the sum of W, sigma² = e'e/(K - S/K) is unbiased
-        where the values have the covariance sigma² W, and t = sum(values)/sqrt(sigma² S). The degrees
+        if the values have the covariance sigma² W, and t = sum(values)/sqrt(sigma² S). The degrees
         of freedom are Satterthwaite's (1946) of e'e: tr(MW)²/tr(MWMW) with M = I - 11'/K, where
-        tr(MW) = K - S/K and tr(MWMW) = tr(WW) - 2 r'r/K + S²/K², r the row sums of W. That common
-        sessions make the covariance follows Kolari, Pape and Pynnönen (2018). Without overlap it is
-        the plain t with K-1 degrees of freedom. NaN where the values do not vary.
+        tr(MW) = K - S/K and tr(MWMW) = tr(WW) - 2 r'r/K + S²/K², r the row sums of W. The covariance from common
+        sessions follows Kolari, Pape and Pynnönen (2018). Without overlap it is the plain t with K-1 degrees of
+        freedom. NaN if the values do not vary.
         """
         k, total = len(values), self.total
         if not self:
@@ -144,7 +144,8 @@ class DateOverlap:
         return float(values.sum() / (spread * np.sqrt(total))), self.df
 
     def spread(self, values: Floats) -> float:
-        """Standard deviation of one date's value, sqrt(e'e/(K - sum(W)/K)); over sqrt(k_eff) the mean's."""
+        """Standard deviation of one date's value, sqrt(e'e/(K - sum(W)/K)); that of the mean is smaller by
+        sqrt(k_eff)."""
         k = len(values)
         deviation = values - values.mean()
         expected = k - self.total / k
@@ -152,7 +153,7 @@ class DateOverlap:
 
 
 def clustered(values: Floats, blocks: Places) -> float:
-    """t of the mean with blocks of dates as clusters: sqrt(B/(B-1) sum_b (sum_k e_k)²)/K its standard error.
+    """t of the mean with blocks of dates as clusters; its standard error is sqrt(B/(B-1) sum_b (sum_k e_k)²)/K.
 
     With one date in each block it is the plain t.
     """
@@ -176,7 +177,7 @@ def date_overlap(portfolios: ShockPortfolios, peers: PeerWeights, inside: Bools)
 def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[DateOverlap]:
     """W of the windows that begin with the first event day and end with each one, (L2,).
 
-    The correlations of the portfolios' residuals are those of `date_overlap`: no window changes them.
+    The correlations of the portfolios' residuals are those of `date_overlap`; they do not depend on the window.
     """
     window, k = _sessions(portfolios), len(portfolios)
     if _apart(window):
@@ -187,7 +188,7 @@ def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[Dat
     place = np.full((k, len(days)), width)
     place[np.arange(k)[:, None], code.reshape(window.shape)] = np.arange(width)
     place[:, days == NO_SESSION] = width
-    # Two windows share a session from the later of its two event days on.
+    # Two windows share a session from the later of the two event days on.
     since = np.maximum(np.arange(width), place[late[:, None], code.reshape(window.shape)[early]])
     common = ((since <= day).sum(axis=1) for day in range(width))
     pairs = [(n > 0, n / (day + 1) * alike) for day, n in enumerate(common)]
@@ -195,7 +196,7 @@ def growing_overlap(portfolios: ShockPortfolios, peers: PeerWeights) -> list[Dat
 
 
 def _sessions(portfolios: ShockPortfolios) -> Days:
-    """Session of each event day, (K, L2): the earliest of the portfolio's peers, whose exchanges may differ."""
+    """Session of each event day, (K, L2): the earliest over the portfolio's peers, which may have several exchanges."""
     return _earliest(portfolios.abnormal.panel.event_sessions[portfolios.members], portfolios.starts)
 
 
@@ -221,9 +222,9 @@ def _earliest(sessions: Days, starts: Places) -> Days:
 
 
 def shared_sessions(window: Days) -> tuple[Places, Places, Floats]:
-    """Pairs of rows of (K, W) sessions that have any in common, and the share in common, three times (P,)."""
+    """Pairs of rows of (K, W) sessions with common sessions, and the common share, as three arrays (P,)."""
     k, width = window.shape
-    # Days past the end of the prices have no session that two windows could share.
+    # Days after the end of the prices are no sessions, so windows cannot share them.
     rows, at = np.nonzero(window != NO_SESSION)
     days, code = np.unique(window[rows, at], return_inverse=True)
     held = sparse.csr_array((np.ones(len(rows)), (rows, code)), shape=(k, len(days)))
@@ -234,10 +235,10 @@ def shared_sessions(window: Days) -> tuple[Places, Places, Floats]:
 
 
 def likeness(residual: Floats, sessions: Days, early: Places, late: Places) -> Floats:
-    """Correlation (P,) about zero of pairs of portfolios' residuals on the calendar sessions that both have.
+    """Uncentred correlation (P,) of the residuals of pairs of portfolios on their common calendar sessions.
 
-    ``residual`` (K, L1) is NaN where there is none, ``sessions`` are theirs. Nothing is below zero; it is one
-    where fewer than `FEWEST_SHARED` sessions are shared.
+    ``residual`` (K, L1) is NaN if missing, ``sessions`` are their days. Negative values are set to zero; the
+    correlation is one if fewer than `FEWEST_SHARED` sessions are shared.
     """
     used = np.isfinite(residual) & (sessions != NO_SESSION)
     days, code = np.unique(sessions[used], return_inverse=True)

@@ -49,7 +49,7 @@ def corrado_zivney(sample: WindowSample) -> TestResult:
 
 
 def rank_sums(sample: WindowSample) -> tuple[Floats, Floats, Counts]:
-    """Sums by day of the firm-events' K - (M+1)/2 and K/(1+M) - 1/2, and how many are ranked, all (L1+L2,)."""
+    """Sums by day of the firm-events' K - (M+1)/2 and K/(1+M) - 1/2, and the number ranked, all (L1+L2,)."""
     rank = sample.ranks
     days = np.isfinite(rank).sum(axis=1)[:, None]
     deviation, uniform = (np.nan_to_num(centred) for centred in (rank - (days + 1) / 2, rank / (1 + days) - 0.5))
@@ -57,7 +57,7 @@ def rank_sums(sample: WindowSample) -> tuple[Floats, Floats, Counts]:
 
 
 def _of_days(sample: WindowSample, total: Floats, divisor: Floats | Counts) -> TestResult:
-    """Z of the window's days from the sum over firm-events and what it is divided by, both (L1+L2,)."""
+    """Z of the window's days from the sums over firm-events and their divisors, both (L1+L2,)."""
     present = divisor > 0
     day = total / np.where(present, divisor, 1)
     spread = np.sqrt((day[present] ** 2).mean())
@@ -111,10 +111,10 @@ def grank_z(sample: WindowSample) -> TestResult:
 
 
 def grank_z_value(sample: WindowSample) -> float:
-    """Z = sqrt(12 N (T+1)/(T-1)) Ubar_0 whatever the dates; NaN where the SCARs do not vary.
+    """Z = sqrt(12 N (T+1)/(T-1)) Ubar_0, without a check of the dates; NaN if the SCARs do not vary.
 
-    The variance (T-1)/(12(T+1)) of a uniform rank is taken as known and the firm-events as
-    independent, so on common dates it rejects far too often.
+    It assumes the variance (T-1)/(12(T+1)) of a uniform rank and independent firm-events, so on common dates it
+    rejects far too often.
     """
     mean, present = sample.of(generalised_ranks)
     if mean is None or present is None:
@@ -124,7 +124,7 @@ def grank_z_value(sample: WindowSample) -> float:
 
 
 def generalised_ranks(sample: WindowSample) -> tuple[Floats | None, Floats | Counts | None]:
-    """Mean over the firm-events of the centred uniform ranks by column, and how many there are."""
+    """Mean over the firm-events of the centred uniform ranks by column, and the number of firm-events."""
     sd = sample.scar.std(ddof=1)
     if not sd > 0:
         return None, None
@@ -139,7 +139,7 @@ def generalised_ranks(sample: WindowSample) -> tuple[Floats | None, Floats | Cou
 
 
 def _standard_residuals(sample: WindowSample) -> tuple[Floats, Floats, Bools]:
-    """Standardised estimation residuals, their ranks among themselves, and where they are, all (N, L1)."""
+    """Standardised estimation residuals, their ranks, and whether they exist, all (N, L1)."""
     expected = sample.abnormal.expected
     standard = expected.residuals / np.sqrt(expected.sigma2)[:, None]
     return standard, row_ranks(standard), np.isfinite(standard)
@@ -179,7 +179,7 @@ def signed_rank_tails(w: float, n: int) -> Tails:
 
 @functools.lru_cache(maxsize=EXACT_WILCOXON)
 def _signed_rank_distribution(n: int) -> Floats:
-    """Probability of each sum 0 … n(n+1)/2; every rank is in it or not with probability a half."""
+    """Probability of each sum 0 … n(n+1)/2; each rank is included with probability one half."""
     share = np.zeros(n * (n + 1) // 2 + 1)
     share[0] = 1.0
     for rank in range(1, n + 1):

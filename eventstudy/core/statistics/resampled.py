@@ -13,16 +13,16 @@ from eventstudy.core.statistics.overlap import clustered
 from eventstudy.core.statistics.sample import Tails, TestResult, WindowSample, statistic
 from eventstudy.errors import Reason
 
-#: Draws of the skewness-adjusted bootstrap, which takes the longest; its authors drew 1,000.
+#: Largest number of draws of the skewness-adjusted bootstrap, the slowest test; its authors used 1,000.
 SKEWNESS_DRAWS = 1_999
-#: Fewest firm-events for the skewness-adjusted bootstrap.
+#: Smallest number of firm-events for the skewness-adjusted bootstrap.
 FEWEST_SKEWED = 10
-#: Its resamples are a quarter of the sample, but no smaller than its authors' (50 of 200 firms): those
-#: of ten values have such wide tails that the test hardly rejects.
+#: Its resamples are a quarter of the sample, but at least as large as its authors' (50 of 200 firms): with
+#: ten values the tails are so wide that the test hardly ever rejects.
 SMALLEST_RESAMPLE = 50
-#: Fewest dates for resampling dates: with fewer, many resamples hold two or three distinct ones.
+#: Smallest number of dates for resampling dates: with fewer, many resamples have two or three distinct dates.
 FEWEST_DATES = 10
-#: Fewest placebo windows: with 39 the smallest two-sided p of a quantile is 2/40 = 5 %.
+#: Smallest number of placebo windows: with 39 the smallest two-sided p of a quantile is 2/40 = 5 %.
 FEWEST_PLACEBOS = 39
 
 
@@ -97,7 +97,7 @@ def bootstrap_dates(sample: WindowSample) -> TestResult:
 
 
 def _bootstrap_linked(sample: WindowSample, values: Floats) -> TestResult:
-    """Draw blocks of dates: their sums and sizes are enough for a mean and its clustered error."""
+    """Draw blocks of dates; their sums and sizes determine a mean and its clustered error."""
     blocks = sample.overlap.blocks
     size = np.bincount(blocks).astype(np.float64)
     if len(size) < FEWEST_DATES:
@@ -113,7 +113,7 @@ def _bootstrap_linked(sample: WindowSample, values: Floats) -> TestResult:
 
 
 def _percentile_t(sample: WindowSample, value: float, simulated: Floats) -> TestResult:
-    # A resample without variation is extreme on both sides.
+    # A resample without variation counts as extreme on both sides.
     p_value = Tails.drawn(value, np.where(np.isfinite(simulated), simulated, np.nan), symmetric=True)
     estimate = float(sample.shock_car.mean())
     return sample.result(value, distribution="bootstrap", p_value=p_value, estimate=estimate)
@@ -157,7 +157,7 @@ def bootstrap_blocks(sample: WindowSample) -> TestResult:
 
 
 def _coefficients(sample: WindowSample) -> float:
-    """Mean number of coefficients that the firm-events' fits estimated; zero for fixed ones."""
+    """Mean number of estimated coefficients of the firm-events' fits; zero for fixed coefficients."""
     expected = sample.abnormal.expected
     return float((expected.n_estimation - expected.dof).mean())
 
@@ -227,7 +227,7 @@ def sq(sample: WindowSample) -> TestResult:
 
 
 def _placebo_sums(sample: WindowSample, width: int, *, standardised: bool) -> Floats:
-    """Sums of each portfolio's residuals over ``width`` days, (K, L1-W+1), NaN where one is missing."""
+    """Sums of each portfolio's residuals over ``width`` days, (K, L1-W+1), NaN if a day is missing."""
     padded, there, s2 = sample.once(_running_residuals)
     if padded.shape[1] <= width:
         return np.empty((len(padded), 0))
@@ -254,13 +254,13 @@ def _running_residuals(sample: WindowSample) -> tuple[Floats, Counts, Floats]:
 
 @functools.lru_cache(maxsize=16)
 def _resamples(n: int, size: int, draws: int, seed: int) -> Places:
-    """Positions drawn with replacement, (draws, size) by columns, the same ones for groups of one size."""
+    """Positions drawn with replacement, (draws, size), cached for groups of one size."""
     return np.asfortranarray(np.random.default_rng(seed).integers(n, size=(draws, size)))
 
 
 @functools.lru_cache(maxsize=32)
 def _stationary_rows(length: int, width: int, draws: int, seed: int, mean_block: float | None = None) -> Places:
-    """`stationary_positions`, made once: groups and windows of one width share them."""
+    """`stationary_positions`, cached for groups and windows of one width."""
     rng = np.random.default_rng(seed)
     mean = mean_block or length ** (1 / 3)
     rows = stationary_positions(length, draws, width=width, mean_block=mean, rng=rng)

@@ -20,26 +20,26 @@ from eventstudy.errors import ConfigError, Reason
 from eventstudy.registry import Registry
 
 T = TypeVar("T")
-#: With fewer dates' worth, overlap counted, the spread over dates says next to nothing of the mean.
+#: Smallest k_eff for tests over dates: below it the spread over dates is too uncertain.
 FEWEST_EFFECTIVE = 2.0
-#: What a test's null is held against: "less" that the mean is below zero, "greater" that it is above.
+#: Alternative hypotheses: "less" that the mean is below zero, "greater" that it is above.
 Alternative = Literal["two-sided", "less", "greater"]
 
 
 class Tails(NamedTuple):
-    """p-values of one statistic against the three alternatives."""
+    """p-values of one statistic for the three alternatives."""
 
     two_sided: float
     less: float
     greater: float
 
     def of(self, alternative: Alternative) -> float:
-        """p-value against one of them."""
+        """p-value for one alternative."""
         return {"two-sided": self.two_sided, "less": self.less, "greater": self.greater}[alternative]
 
     @classmethod
     def known(cls, statistic: float, distribution: str, df: float = math.nan) -> Tails:
-        """Return those of a t or normal statistic."""
+        """Return the p-values of a t or normal statistic."""
         below = [
             float(special.stdtr(df, s) if distribution == "t" else special.ndtr(s)) for s in (statistic, -statistic)
         ]
@@ -47,9 +47,10 @@ class Tails(NamedTuple):
 
     @classmethod
     def drawn(cls, value: float, simulated: Floats, *, symmetric: bool) -> Tails:
-        """Shares of draws (B,) at least as far off as ``value``, itself counted; a NaN draw is extreme.
+        """Shares of draws (B,) at least as extreme as ``value``, the observed value included; a NaN draw counts as
+        extreme.
 
-        Two-sided is the share of |draw| >= |value| where ``symmetric``, else twice the smaller tail's.
+        The two-sided p is the share of |draw| >= |value| if ``symmetric``, else twice that of the smaller tail.
         """
         slack, total = 1e-12 * abs(value), 1 + len(simulated)
         less = (1 + int((~(simulated > value + slack)).sum())) / total
@@ -61,15 +62,16 @@ class Tails(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestResult:
-    """Outcome of one test. Where a test does not apply its numbers are NaN and ``reason`` is not empty.
+    """Result of one test. If a test does not apply, its numbers are NaN and ``reason`` says why.
 
-    ``n_events`` counts firm-events, ``n_dates`` distinct days 0 of the shocks, and ``k_eff`` how many dates without
-    overlap these are worth in the window; ``estimate`` is in units of return; ``null`` says what is tested and
-    ``source`` names the paper. ``rbar`` and ``n_effective`` are those of the group in the window.
+    ``n_events`` is the number of firm-events, ``n_dates`` that of distinct days 0 of the shocks, and ``k_eff`` the
+    number of dates without overlap that carry the same information in this window. ``estimate`` is in units of return,
+    ``null`` is the null hypothesis, ``source`` the paper. ``rbar`` and ``n_effective`` are those of the group in this
+    window.
 
     Examples
     --------
-    ``sample`` is a `WindowSample`, such as a statistic is given.
+    ``sample`` is a `WindowSample`, the input of a statistic.
 
     >>> from eventstudy import STATISTICS
     >>> found = STATISTICS["cross_sectional_t"](sample)
@@ -101,7 +103,7 @@ class TestResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSample:
-    """The firm-events of one group that have one window complete, and what tests need of them.
+    """The firm-events of one group with all days of one window, and the quantities that tests need.
 
     Attributes
     ----------
@@ -109,31 +111,31 @@ class WindowSample:
         N firm-events, all with a finite CAR and variance.
     car, variance, scar : (N,)
     rbar : float
-        Mean residual correlation over pairs on shared calendar sessions, pairs of two events
-        weighted by the share of the window's sessions they have in common; NaN for N = 1.
+        Mean residual correlation over pairs on common calendar sessions; pairs of two events are weighted by the share
+        of the window's sessions that they have in common. NaN for N = 1.
     portfolios : ShockPortfolios
-        One peer portfolio for each date, of the same firm-events: shocks of one day 0 are one date.
+        One peer portfolio for each date, from the same firm-events; shocks with one day 0 are one date.
     shock_car, shock_s : (K,)
         CAR of each date's portfolio, raw and standardised.
     overlap : DateOverlap
-        How far these are alike because windows of two dates share sessions.
+        Correlation of these because windows of two dates share sessions.
     ranks : (N, L1 + L2)
         Ranks of estimation residuals and event-window abnormal returns together, 1 for a firm-event's lowest,
-        NaN where it has none; the same for every window.
+        NaN if missing; the same for every window.
     seed, draws : int
         Of simulated distributions.
     alternative
-        What the null is held against.
+        The alternative hypothesis.
     peers : PeerWeights, optional
-        Of ``portfolios``, not given where ``abnormal`` holds no days.
+        Weights of ``portfolios``; not given if ``abnormal`` has no days.
     made : dict
-        What `once` has made, shared by windows of the same firm-events.
+        Cache of `once`, shared by windows with the same firm-events.
     given : dict
-        What stands for functions of a sample, see `of`, where ``abnormal`` holds no days, as of a whole market.
+        Precomputed values of functions of a sample, see `of`, if ``abnormal`` has no days, as in long lists.
 
     Examples
     --------
-    ``sample`` is a `WindowSample`, such as a statistic is given.
+    ``sample`` is a `WindowSample`, the input of a statistic.
 
     >>> sample.group, sample.window, sample.car.shape == (sample.n,), sample.shock_car.shape == (sample.k,)
     ('all', (0, 1), True, True)
@@ -159,12 +161,12 @@ class WindowSample:
     given: Mapping[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
 
     def of(self, make: Callable[[WindowSample], T]) -> T:
-        """``make(self)``, or what is given for it."""
+        """``make(self)``, or its precomputed value."""
         value: T = self.given[make] if make in self.given else make(self)
         return value
 
     def once(self, make: Callable[[WindowSample], T]) -> T:
-        """`of`, for what no window changes: the windows that the same firm-events have share it."""
+        """`of` for values that do not depend on the window: windows with the same firm-events share them."""
         if make not in self.made:
             self.made[make] = self.of(make)
         made: T = self.made[make]
@@ -182,7 +184,7 @@ class WindowSample:
 
     @property
     def inflation(self) -> float:
-        """Variance of a mean over firm-events over what it were if no two dates' windows overlapped."""
+        """Variance of a mean over firm-events, divided by its variance if no windows overlapped."""
         return self.overlap.inflation(self.of(members)) if self.overlap else 1.0
 
     @property
@@ -192,7 +194,7 @@ class WindowSample:
 
     @property
     def shares(self) -> Floats:
-        """Weight of each firm-event in a mean over them, (N,), adding up to one."""
+        """Weight of each firm-event in a mean over them, (N,), with sum one."""
         weight = self.abnormal.panel.weight
         if weight is None or not self.by_value:
             return np.full(self.n, 1.0 / max(self.n, 1))
@@ -200,7 +202,8 @@ class WindowSample:
 
     @property
     def weighty(self) -> float:
-        """Firm-events that count alike whose mean is as exact, 1 / sum of the squared shares: N without weights."""
+        """Number of equally weighted firm-events with an equally precise mean, 1 / sum of squared shares: N without
+        weights."""
         return 1.0 / float((self.shares**2).sum()) if self.by_value else float(self.n)
 
     def mean(self, values: Floats) -> float:
@@ -222,7 +225,7 @@ class WindowSample:
 
     @property
     def n_effective(self) -> float:
-        """Independent firm-events worth as much as these."""
+        """Number of independent firm-events with the same information."""
         return effective_number(self.n, self.rbar)
 
     def result(
@@ -234,10 +237,10 @@ class WindowSample:
         p_value: Tails | float | None = None,
         estimate: float | None = None,
     ) -> TestResult:
-        """Return a result against the sample's alternative.
+        """Return a result for the sample's alternative.
 
-        p comes from ``distribution`` (t or normal) unless it is given: as `Tails`, or as a number, which is
-        two-sided, so that the test is refused where another alternative is asked for.
+        p comes from ``distribution`` (t or normal) unless it is given: as `Tails`, or as a two-sided number. With a
+        number the test is refused if the alternative is one-sided.
         """
         if isinstance(p_value, float | int):
             if self.alternative != "two-sided":
@@ -255,7 +258,7 @@ class WindowSample:
         )
 
     def refuse(self, reason: Reason | str) -> TestResult:
-        """Return a result without numbers; ``reason``, a code or a text of your own, says why."""
+        """Return a result without numbers; ``reason`` is a code or your own text."""
         return TestResult(
             window=self.window,
             group=self.group,
@@ -283,7 +286,7 @@ class Sample:
     ranks: Floats | None = None
 
     def take(self, group: str, index: Bools) -> Sample:
-        """Return the firm-events marked in ``index`` as a group of their own."""
+        """Return the firm-events marked in ``index`` as a new group."""
         rows = np.flatnonzero(index)
         return replace(
             self,
@@ -294,21 +297,21 @@ class Sample:
         )
 
     def ranked(self) -> Sample:
-        """Return the same sample with its ranks made, once for all windows."""
+        """Return the same sample with its ranks, computed once for all windows."""
         return replace(self, ranks=self.ranked_days())
 
     def ranked_days(self) -> Floats:
-        """The ranks, made where they are not given, (N, L1 + L2)."""
+        """The ranks, computed if they are not given, (N, L1 + L2)."""
         days = self.abnormal
         return row_ranks(np.hstack([days.expected.residuals, days.ar])) if self.ranks is None else self.ranks
 
     def at(self, window: Window) -> WindowSample:
-        """Return the firm-events that have this window complete."""
+        """Return the firm-events with all days of this window."""
         (sample,) = self.each([window])
         return sample
 
     def each(self, windows: Iterable[Window]) -> Iterator[WindowSample]:
-        """Yield `at` of each window; those that the same firm-events have complete share what they can."""
+        """Yield `at` for each window; windows with the same firm-events share cached values."""
         ar = self.abnormal.ar
         shared: dict[bytes, tuple[Sample, Places, ShockPortfolios, PeerWeights, dict[Callable[..., Any], Any]]] = {}
         for window in windows:
@@ -346,7 +349,7 @@ class Sample:
 
 
 def members(sample: WindowSample) -> Floats:
-    """Number of firm-events of each date, (K,), or their shares in the group's value times N."""
+    """Number of firm-events of each date, (K,); with value weights, their share of the group's value times N."""
     return sample.portfolios.total(sample.shares[sample.portfolios.members] * sample.n)
 
 
@@ -362,11 +365,11 @@ def statistic(
     Parameters
     ----------
     null, source
-        What is tested, and the paper; both are copied into every result.
+        The null hypothesis, and the paper; both are copied into every result.
     minimum, dates
-        Fewest firm-events and fewest shocks it needs; below that it is refused with a reason.
+        Smallest numbers of firm-events and of dates; with fewer the test is refused with a reason.
     weighted
-        Whether it weighs firm-events by `WindowSample.shares`; else it is refused where means are by value.
+        Whether it weights firm-events by `WindowSample.shares`; if not, it is refused for value weights.
 
     Returns
     -------
@@ -375,7 +378,7 @@ def statistic(
 
     Examples
     --------
-    ``sample`` is a `WindowSample`, such as a statistic is given.
+    ``sample`` is a `WindowSample`, the input of a statistic.
 
     >>> import numpy as np
     >>> from eventstudy import TestResult, WindowSample, statistic
@@ -403,7 +406,7 @@ def statistic(
                 outcome = compute(sample)
             if not outcome.reason and not math.isfinite(outcome.statistic):
                 outcome = sample.refuse(Reason("not_tested.undefined"))
-            # One NaN for all: two results are equal where all that they say is.
+            # The same NaN object for all, so that two equal results compare as equal.
             rbar, n_effective = (sample.rbar, sample.n_effective) if not math.isnan(sample.rbar) else (math.nan,) * 2
             return replace(
                 outcome,

@@ -115,7 +115,7 @@ def tallied(claims: pd.DataFrame, words: Words) -> list[tuple[str, str]]:
 
 
 def chronology(facts: Mapping[str, Any], words: Words, *, flagged: bool = False) -> list[Paragraph]:
-    """Return one sentence a clarification after the words of its flag, the gravest first; or those with a flag."""
+    """Return one sentence a clarification after the words of its flag, the most serious first; or those with a flag."""
     order: Sequence[str] = ("PRECEDES_DROP", "SAME_SESSION")
     rows = [(str(row.get("flag") or ""), row) for row in facts.get("chronology") or ()]
     rows.sort(key=lambda row: order.index(row[0]) if row[0] in order else len(order))
