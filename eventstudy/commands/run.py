@@ -114,12 +114,11 @@ def command(
                 found = Answered(whole, lambda _: whole)
             else:
                 found = _answered(read, config, table, prereg=locked, start=start, **common)
-        from eventstudy.report.pack import publish
         from eventstudy.report.terminal import print_summary
 
-        if not (as_json or quiet):
-            # The answer stands as soon as it is known: tables, trade and pages take longer.
-            print_summary(found.result, console)
+        # The answer is printed as soon as it is known; tables, trade and pages take longer.
+        print_summary(found.result, console)
+        from eventstudy.report.pack import publish
 
         with watch() as tell, heeding(tell) as say:
             result = found.finish(say)
