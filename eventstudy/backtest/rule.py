@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstudy.backtest.past_view import Floats, PastView, Tape
-from eventstudy.config import Reversal, StudyConfig
-from eventstudy.core.abnormal import Window, abnormal_returns, shock_portfolios
+from eventstudy.config import Reversal, StudyConfig, Window
+from eventstudy.core.abnormal import abnormal_returns, shock_portfolios
 from eventstudy.core.models import ExpectedReturns, fit
 from eventstudy.core.windows import EventPanel, Request, cut, join
 from eventstudy.errors import Reason

@@ -44,6 +44,7 @@ SECTION = "Study"
 )
 @click.option("--designs", metavar="NAME,NAME", help="Designs to simulate, such as dense,dense_regime; default: all.")
 @click.option("--region", help="Region of the peers; default: the region with the most usable sessions.")
+@click.option("--peer-set", metavar="TICKER,TICKER", help="With --verdict: draw from one peer set of the study alone.")
 @worker_options
 @click.option("--seed", type=int, help="Seed of the draws; default: that of the study.")
 @OUT
@@ -122,6 +123,6 @@ def _of_verdict(
 
     designs = asked["designs"] or of_verdict.DESIGNS
     plan = of_verdict.VerdictPlan(draws=asked["draws"], seed=asked["seed"], designs=designs)
-    material = of_verdict.draw_material(read, config, table, region=asked["region"])
+    material = of_verdict.draw_material(read, config, table, region=asked["region"], peer_set=asked["peer_set"])
     rates = of_verdict.verdict_rates(material, config, plan, **workers)
     return verdict_bundle(rates, material, plan, config, build_manifest(read, config, table))

@@ -21,7 +21,9 @@ MAX_SESSIONS = 5_000
 IN_MEMORY = 50_000
 #: An event day, in sessions from day 0.
 Tau = Annotated[int, Range(-MAX_SESSIONS, MAX_SESSIONS)]
-Window = tuple[Tau, Tau]
+#: First and last event day of a window; `Days` is one that the settings check.
+Window = tuple[int, int]
+Days = tuple[Tau, Tau]
 Text = Annotated[str, FREE]
 Day = Annotated[dt.date, Range(dt.date(1900, 1, 1), dt.date(2199, 12, 31))]
 #: Sections of the pages, in order.
@@ -115,12 +117,12 @@ class Windows:
     Default windows are cut to the ``event`` window, see `load.cut_to_event`.
     """
 
-    estimation: Window = (-250, -11)
+    estimation: Days = (-250, -11)
     minimum: Annotated[int, Range(10, MAX_SESSIONS)] = 120
-    drop: Window = (0, 1)
-    post: Window = (2, 20)
-    event: Window = (-10, 20)
-    car: tuple[Window, ...] = ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20))
+    drop: Days = (0, 1)
+    post: Days = (2, 20)
+    event: Days = (-10, 20)
+    car: tuple[Days, ...] = ((0, 0), (0, 1), (-1, 1), (2, 5), (2, 10), (2, 20))
     clean_estimation: bool = True
     allow_partial: bool = False
     same_day: Literal["keep", "merge"] = "keep"

@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
+from eventstudy.config import Window
 from eventstudy.core.arrays import Bools, Counts, Days, Floats, Places, Texts
 from eventstudy.core.models import ExpectedReturns, shrink_alpha, without_alpha
 from eventstudy.core.windows import EventPanel
 
-Window = tuple[int, int]
 Alpha = Literal["auto", "estimated", "zero", "shrink"]
 #: With alpha ``auto`` the estimated intercept is used up to this event day and set to zero after it.
 LAST_ALPHA_DAY = 1

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from eventstudy.config import Model
-from eventstudy.core.abnormal import LAST_ALPHA_DAY, Alpha, Window
+from eventstudy.config import Model, Window
+from eventstudy.core.abnormal import LAST_ALPHA_DAY, Alpha
 from eventstudy.errors import ConfigError
 
 #: Models that are made of sums over a firm-event's own days, and the coefficients that each estimates;

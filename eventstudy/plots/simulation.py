@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from eventstudy.core.abnormal import Window
+    from eventstudy.config import Window
 
 #: Marker and colour (Okabe and Ito's palette) of the designs of size, in the order of their table.
 MARKS = {

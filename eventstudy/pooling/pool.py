@@ -1,7 +1,7 @@
 """Shocks of several studies in one test, with the sector as a stratum.
 
-What the pool rests on is the regression of a single study over the falls of all packs: market, peers and depth of
-the drop are taken out within the sector, and the controls of each sector place its level.
+The pool uses the regression of a single study on the falls of all packs. Each peer set of each sector has its own
+level, which its controls determine.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from eventstudy.reversal.verdict import Evidence, Past, Verdict, asked_of, past_
 
 NAN = float("nan")
 POOLED = "pooled"
-#: Effects for which the dates needed are counted.
+#: Effects for which the number of dates needed is given.
 EFFECTS = (0.01, 0.02, 0.05, 0.10)
-#: Fewest weeks of every sector below which Cochran's Q is far from its chi-square.
+#: With fewer weeks in a sector, Cochran's Q is far from its chi-square distribution.
 FEW_FOR_Q = 20
 LABEL = "reversal.label"
-#: Settings that make the excess what it is; packs that differ in one measure different things.
+#: Settings that define the excess; packs that differ in one of them measure different things.
 SAME = (
     "study.kind",
     "windows.estimation",
@@ -56,7 +56,7 @@ SAME = (
     "reversal.share_negative",
     "reversal.controls",
 )
-#: Settings that may fit the sector: they say which falls count, not how they are measured.
+#: Settings that may differ between sectors: they determine which falls count, not how these are measured.
 MAY_DIFFER = ("reversal.drop_min", "reversal.history_years")
 
 
@@ -71,7 +71,8 @@ class PackShocks:
     settings
         The manifest's settings by dotted name.
     n_effective, attainable
-        N_eff of each verdict's group and the most dates that the history can give, as the pack's summary states them.
+        N_eff of each verdict's group, and the largest number of dates that the history can give, from the pack's
+        summary.
     qualifies, in_time : bool
         Whether the shock was a drop, and whether its label was known in time.
     overlaps : str
@@ -79,7 +80,8 @@ class PackShocks:
     tickers
         Peers of each shock.
     comparison
-        Shocks and control falls of `tables/falls.csv`, ``shock`` numbered as here, ``peers`` those of each fall.
+        Shocks and controls of `tables/falls.csv`; ``shock`` is the index in these arrays, ``peers`` are those of each
+        fall.
     """
 
     run_id: str
@@ -112,7 +114,7 @@ class PackShocks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolTest:
-    """One test of the pooled mean excess, or of its equality over sectors; NaN with a reason where none."""
+    """One test of the pooled mean excess, or of its equality over sectors; NaN with a reason if it does not apply."""
 
     group: str
     name: str
@@ -125,10 +127,11 @@ class PoolTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stratum:
-    """Mean excess of one sector of a group, or of the pool, by the regression on its own falls; decimals.
+    """Mean excess of one sector of a group, or of the pool, from the regression on its falls; decimals.
 
-    ``n_dates`` are distinct days 0, ``k_eff`` what their weeks are worth without overlap. Dates of one or two weeks
-    are ranked among the controls: there is a p, and neither an error nor an interval.
+    ``n_dates`` is the number of distinct days 0, ``k_eff`` the number of weeks without overlap that carry the same
+    information. Dates in one or two weeks are ranked among the controls: there is a p, but no standard error and no
+    interval.
     """
 
     group: str
@@ -151,7 +154,7 @@ class PowerStep:
     """Smallest detectable effect with these sectors, and the dates that each of `EFFECTS` would need.
 
     ``sd`` is the standard error times the root of the number of dates, ``df_share`` the degrees of freedom of the
-    regression over the number of dates less one.
+    regression divided by the number of dates minus one.
     """
 
     group: str
@@ -165,10 +168,11 @@ class PowerStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Everything a pool found, by group in the order of the verdicts; ``headline`` is the question's own.
+    """Results of a pool, by group in the order of the verdicts; ``headline`` is the group in question.
 
-    Where the packs ask about different labels the headline is of the drops that each asks about, and ``mixed`` says so.
-    ``excess`` has for each pack that of every shock over what its controls lead one to expect, NaN where unknown.
+    If the packs ask about different labels, the headline group has the drops in question of each pack, and ``mixed``
+    says so. ``excess`` has for each pack the excess of every shock over the prediction from its controls, NaN if
+    unknown.
     """
 
     packs: tuple[PackShocks, ...]
@@ -184,12 +188,12 @@ class Pool:
 
     @property
     def simulated(self) -> bool:
-        """Whether any pack rests on simulated prices."""
+        """Whether any pack has simulated prices."""
         return any(pack.simulated for pack in self.packs)
 
     @property
     def shown(self) -> str:
-        """Group of the figure: the headline where it has two dates, else the one with the most."""
+        """Group of the figure: the headline if it has two dates, else the group with most dates."""
         pooled = {row.group: row.n_dates for row in self.strata if row.sector == POOLED}
         return self.headline if pooled[self.headline] > 1 else max(pooled, key=pooled.__getitem__)
 
@@ -200,7 +204,7 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int, labels_dif
     Parameters
     ----------
     labels_differ
-        Pool the drops that each pack asks about although the packs ask about different labels.
+        Pool the drops in question of each pack even if the packs ask about different labels.
 
     Raises
     ------
@@ -254,20 +258,20 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int, labels_dif
 
 
 def _headline(packs: Sequence[PackShocks]) -> str:
-    """Name the group of the question: the label asked about, or the labels."""
+    """Name of the group in question: its label, or its labels."""
     return f"label={'+'.join(dict.fromkeys(pack.asked for pack in packs))}"
 
 
 def _late_too(name: str) -> bool:
-    """Whether a group counts labels that were not known in time."""
+    """Whether a group includes labels that were not known in time."""
     return name == "all" or name.endswith(EXPLORATORY)
 
 
 def pooled_falls(packs: Sequence[PackShocks]) -> Comparison:
-    """Join the falls of packs: peer sets of a sector are strata, those with a peer in common one family.
+    """Join the falls of packs: each peer set of a sector is a stratum; strata with common peers are one family.
 
-    Where packs have peers in common a control counts once, controls keep away from the shocks of these peers in
-    every pack, and weekdays stand for sessions, which each pack counts from a day of its own.
+    If packs have common peers, a control counts once, and controls are not near shocks of these peers in any pack.
+    Days are counted as weekdays, because session numbers differ between packs.
     """
     peers = [names for pack in packs for names in pack.peers]
     pack_of = np.repeat(np.arange(len(packs)), [len(pack.peers) for pack in packs])
@@ -316,7 +320,7 @@ def _near_news(
     pack_of: NDArray[np.int64],
     name_of: Mapping[tuple[str, ...], str],
 ) -> NDArray[np.bool_]:
-    """Which falls lie near a shock of the same peers in another pack, (N,)."""
+    """Which falls are near a shock of the same peers in another pack, (N,)."""
     near = np.zeros(len(day), dtype=bool)
     of_ticker = {ticker: name for names, name in name_of.items() for ticker in names}
     for at, pack in enumerate(packs):
@@ -335,7 +339,7 @@ def _weekday(day: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def check_comparable(packs: Sequence[PackShocks], *, labels_differ: bool = False) -> None:
-    """Refuse packs that cannot be pooled, with every difference at once."""
+    """Refuse packs that cannot be pooled; the error lists all differences."""
     if len(packs) < 2:
         raise ConfigError("pool needs two result packs or more; give the folders that 'eventstudy run' printed")
     problems = []
@@ -357,7 +361,7 @@ def check_comparable(packs: Sequence[PackShocks], *, labels_differ: bool = False
 
 
 def _twice(packs: Sequence[PackShocks]) -> Iterator[str]:
-    """Name each shock that two packs hold: one day 0 with a peer in common, or the very same pack."""
+    """Name each shock in two packs: one day 0 with a common peer, or the same pack given twice."""
     for i, first in enumerate(packs):
         for second in packs[:i]:
             if first.run_id == second.run_id:
@@ -382,10 +386,10 @@ def _pairs(first: PackShocks, second: PackShocks) -> Iterator[tuple[int, int]]:
 def _without_shared_days(
     packs: Sequence[PackShocks], masks: Sequence[NDArray[np.bool_]]
 ) -> tuple[list[NDArray[np.bool_]], tuple[str, ...]]:
-    """Keep the first of a group's shocks whose post windows overlap; name those that another pack's keep out.
+    """Keep the first of shocks whose post windows overlap; name those left out because of another pack's shock.
 
-    As in a single study only a shock that counts itself keeps a later one of its peers out. Weekdays stand
-    for sessions, which holidays only make fewer.
+    As in a single study, only a shock that counts excludes a later one of its peers. Weekdays are used instead of
+    sessions; holidays make the real number of sessions smaller.
     """
     kept = [np.zeros(len(pack), dtype=bool) for pack in packs]
     left_out = []
@@ -402,7 +406,7 @@ def _without_shared_days(
 
 
 def _in_window(pack: PackShocks, k: int, other: PackShocks, kept: NDArray[np.bool_]) -> bool:
-    """Whether a shock lies in the post window of another pack's kept shock with peers in common."""
+    """Whether a shock is in the post window of a kept shock of another pack with common peers."""
     last, peers = int(pack.settings["windows.post"][1]), set(pack.tickers[k])
     return any(
         0 < np.busday_count(other.day0[j], pack.day0[k]) <= last and not peers.isdisjoint(other.tickers[j])
@@ -411,7 +415,7 @@ def _in_window(pack: PackShocks, k: int, other: PackShocks, kept: NDArray[np.boo
 
 
 def _same_days(packs: Sequence[PackShocks]) -> Iterator[Reason]:
-    """Note the days on which two packs both have a drop."""
+    """Return notes on days on which two packs have a drop."""
     for i, first in enumerate(packs):
         for second in packs[:i]:
             same = np.intersect1d(first.day0[first.qualifies], second.day0[second.qualifies])
@@ -421,7 +425,7 @@ def _same_days(packs: Sequence[PackShocks]) -> Iterator[Reason]:
 
 
 def _differing(packs: Sequence[PackShocks]) -> Iterator[Reason]:
-    """Say which of the settings that may differ do."""
+    """Return notes on settings that differ between the sectors."""
     for key in MAY_DIFFER:
         values = [pack.settings.get(key) for pack in packs]
         if any(value != values[0] for value in values):
@@ -433,7 +437,7 @@ def _differing(packs: Sequence[PackShocks]) -> Iterator[Reason]:
 
 
 def _mixed(packs: Sequence[PackShocks]) -> Reason:
-    """Say what each sector asks about where that is not one label."""
+    """Return a note on the labels of the sectors if they differ."""
     if len({pack.asked for pack in packs}) < 2:
         return Reason()
     asked = dict.fromkeys((pack.sector, pack.asked) for pack in packs)
@@ -442,7 +446,7 @@ def _mixed(packs: Sequence[PackShocks]) -> Reason:
 
 
 def _kinds(pack: PackShocks, packs: Sequence[PackShocks]) -> dict[str, NDArray[np.bool_]]:
-    """Shocks of a pack that each verdict asks about, drops or not, as `reversal.question` has them."""
+    """Shocks of a pack for each verdict, drops or not, as in `reversal.question`."""
     name, asked = _headline(packs), pack.label == pack.asked
     labels = {other.asked for other in packs}
     others = [label for label in OTHER_LABELS if label not in labels and (pack.label == label).any()]
@@ -503,15 +507,15 @@ class _Group:
         return replace(answer, power=power(self._past(), asked_of(self.comparison, self.mask), seed=self.seed))
 
     def _kind(self) -> str:
-        """Name of the group, late labels or not."""
+        """Name of the group, with or without late labels."""
         return self.name.removesuffix(EXPLORATORY)
 
     def _in_pack(self, pack: PackShocks) -> str:
-        """Name of the group in a pack of its own."""
+        """Name of the group in a single pack."""
         return self.name.replace(self.headline, f"label={pack.asked}")
 
     def _past(self) -> Past:
-        """Return the controls, those marked that are drops by the rule of their sector."""
+        """Return the controls, and which of them are drops by the rule of their sector."""
         least = np.full(len(self.comparison.shock), np.inf)
         for pack in self.packs:
             strata = [f"{pack.sector}: {', '.join(names)}" for names in set(pack.peers)]
@@ -520,7 +524,7 @@ class _Group:
         return past_of(self.comparison, float(self.packs[0].settings["reversal.drop_k"]), least)
 
     def _attainable(self) -> int:
-        """Sum what the histories of the sectors can give; packs of one sector have one history."""
+        """Sum of the dates that the histories of the sectors can give; packs of one sector share a history."""
         most: dict[str, int] = {}
         for pack in self.packs:
             most[pack.sector] = max(most.get(pack.sector, 0), pack.attainable.get(self._in_pack(pack), 0))
@@ -553,7 +557,7 @@ class _Group:
         }
 
     def strata(self) -> list[Stratum]:
-        """One row a sector, in the order of the packs, and one for the pool."""
+        """One row for each sector, in the order of the packs, and one for the pool."""
         rows = [self._stratum(name, self.mask & (self.sector == name)) for name in dict.fromkeys(self.sector.tolist())]
         return [*rows, self._stratum(POOLED, self.mask)]
 
@@ -576,7 +580,7 @@ class _Group:
         )
 
     def tests(self) -> list[PoolTest]:
-        """The pooled regression, and whether the sectors have one mean."""
+        """The tests: the pooled regression, and equality of the sectors' means."""
         found = self.whole
         reason = Reason("" if found.n_events else "pool.no_falls")
         numbers = {"statistic": found.statistic, "df": found.df, "p_value": found.p_value}
@@ -588,7 +592,7 @@ class _Group:
         ]
 
     def power(self) -> list[PowerStep]:
-        """Each sector alone, then the pool as it grows in the order of the packs."""
+        """Power of each sector alone, then of the pool as packs are added in order."""
         names = list(dict.fromkeys(self.sector.tolist()))
         steps = [(name,) for name in names] + [tuple(names[:n]) for n in range(2, len(names) + 1)]
         return [self._step(step, self.mask & np.isin(self.sector, step)) for step in steps]
@@ -605,9 +609,9 @@ class _Group:
 def cochran_q(group: str, sectors: Sequence[Excess]) -> PoolTest:
     """Test that the sectors' means are equal (Cochran 1954).
 
-    Q = sum w_s (m_s - m)² with w_s = 1/se_s² is held against chi-square with S - 1 degrees of freedom. The
-    estimate is I² = max(0, (Q - df)/Q) (Higgins and Thompson 2002). The weights are estimated: with few dates a
-    sector Q rejects too often, and with few sectors it has little power.
+    Q = sum w_s (m_s - m)² with w_s = 1/se_s² is compared with chi-square with S - 1 degrees of freedom. The
+    estimate is I² = max(0, (Q - df)/Q) (Higgins and Thompson 2002). The weights are estimated, so Q rejects too often
+    with few dates in a sector; with few sectors it has little power.
     """
     known = [found for found in sectors if found.se > 0]
     if len(known) < 2:

@@ -33,7 +33,7 @@ class Power:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSummary:
-    """What a pool of packs found, for programs. Returns are decimals; a number that there is none of is null."""
+    """Results of a pool of packs, for programs. Returns are decimals; a missing number is null."""
 
     version: str
     simulated: bool

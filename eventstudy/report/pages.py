@@ -8,7 +8,7 @@ from dataclasses import replace
 from eventstudy import plots
 from eventstudy.messages import kind_of_study, term
 from eventstudy.report.document import Block, Columns, Document, FigureBlock, Paragraph, Section, TableBlock
-from eventstudy.report.sections import checks, covariates, effect, evidence, ledger, method, shocks, tests, trade
+from eventstudy.report.sections import checks, covariates, each_shock, effect, evidence, ledger, method, tests, trade
 from eventstudy.report.sections.answer import answer, headline
 from eventstudy.report.wording import Words, language_of, words_of
 from eventstudy.results.result import StudyResult
@@ -52,10 +52,10 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
         answer(result, words, figures, alone=all(plot.kind != "shock_grid" for plot, _ in pairs)),
         effect.event_days(result, words),
         *parts(_PARTS[:2], result, words, figures),
-        shocks.reversal(result, words),
+        each_shock.reversal(result, words),
         *parts(_PARTS[2:], result, words, figures),
         tests.tests(result, words, figures),
-        shocks.shock_pages(result, words, pairs, figures),
+        each_shock.shock_pages(result, words, pairs, figures),
     )
     appendix = (
         *parts(_APPENDIX, result, words, figures),

@@ -1,4 +1,4 @@
-"""Columns of every table of the pack, and how a cell that holds a reason becomes a text and its code."""
+"""Columns of every table of the pack, and the conversion of reasons in cells into texts and codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from eventstudy.errors import Reason
 from eventstudy.messages import code_of, text
 from eventstudy.results.records import AarRow, CarRow, DropRow, EndpointRow, LedgerRow, ShockRow, TestRow, TradeRow
 
-#: Columns whose cells are reasons. Beside each stands the column of its codes, see `code_column`.
+#: Columns whose cells are reasons. Each is followed by a column of codes, see `code_column`.
 REASONS = frozenset(
     {
         *("reason", "note", "advice", "message", "why_not", "why_entered", "why_left", "blocked", "refusal"),
@@ -34,7 +34,7 @@ def _columns(names: str) -> tuple[str, ...]:
     )
 
 
-#: Columns of every table of the pack, in order. A table holds exactly these, then any extra ones.
+#: Columns of every table of the pack, in order. A table may have further columns after these.
 TABLES: Mapping[str, tuple[str, ...]] = {
     "ledger": columns_of(LedgerRow),
     "alignment": _columns("event_id shock_id mic timestamp precision session reaction days_after note"),
@@ -117,7 +117,7 @@ def row_of(record: Any) -> dict[str, Any]:
 
 
 def with_codes(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of a table with its reasons as English texts, and the code of each beside it.
+    """Return a row of a table with its reasons as English texts, each followed by its code.
 
     Several codes are joined by ``;``. A text without a code has an empty one.
     """
@@ -130,5 +130,5 @@ def with_codes(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def window_name(window: tuple[int, int]) -> str:
-    """Write a window as the tables do: ``[a,b]``."""
+    """Return a window in the form of the tables: ``[a,b]``."""
     return f"[{window[0]},{window[1]}]"

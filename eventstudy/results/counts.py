@@ -1,4 +1,4 @@
-"""The counts of firm-events that every page, table and summary shows: made here and nowhere else."""
+"""Counts of firm-events for all pages, tables and the summary."""
 
 from __future__ import annotations
 

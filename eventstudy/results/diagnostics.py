@@ -1,4 +1,4 @@
-"""Diagnostics of each fit: does it meet the assumptions of its model?"""
+"""Diagnostics of each fit: tests of the model's assumptions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from eventstudy.errors import Reason
 
 #: Lags of the Ljung-Box and ARCH tests: one week.
 LAGS = 5
-#: Below this p-value one fit gets advice; a study has hundreds, so 5 % would flag many by chance.
+#: A fit with a p-value below this gets advice; a study has hundreds of fits, so 5 % would flag many by chance.
 FIT_LEVEL = 0.01
 #: Share of fits with p < 5 % from which the study gets advice; chance alone gives 5 %.
 SHARE = 0.15
 #: Share of returns that are exactly zero from which a security counts as thinly traded.
 THIN = 0.05
-#: Models that allow for clustered variance already: their raw residuals show it all the same.
+#: Models that allow for clustered variance; their raw residuals are clustered nevertheless.
 MOVING_VARIANCE = ("garch", "egarch")
 PRE_TREND = (-10, -1)
 PRE_TREND_T = 2.58
@@ -33,8 +33,8 @@ class FitDiagnostics:
 
     ``rho1`` is the first autocorrelation of the residuals; the p-values are those of `ljung_box`, `arch_lm`,
     `jarque_bera` and `beta_shift`. ``zero_share`` is the share of estimation returns that are exactly zero,
-    ``pre_trend_t`` the t of CAR[-10,-1], NaN where the event window has not these days. ``advice`` (N,) holds a
-    `Reason` with one part for each threshold that is crossed.
+    ``pre_trend_t`` the t of CAR[-10,-1], NaN if the event window lacks these days. ``advice`` (N,) is a `Reason` with
+    one part for each crossed threshold.
     """
 
     n_estimation: Counts
@@ -48,13 +48,13 @@ class FitDiagnostics:
     advice: Reasons
 
     def values(self) -> dict[str, Floats]:
-        """Return by name of trouble what tells it: p-values, the share of zeros, the t of the days before."""
+        """Return the measures of each problem by its name: p-values, the share of zeros, the t of the days before."""
         tests = {"autocorrelation": self.ljung_box_p, "arch": self.arch_p, "normality": self.jarque_bera_p}
         tests["beta_shift"] = self.beta_shift_p
         return {**tests, "thin_trading": self.zero_share, "pre_trend": self.pre_trend_t}
 
     def troubles(self, level: float = FIT_LEVEL) -> dict[str, Bools]:
-        """Return by name of trouble which fits have it, p-values judged at ``level``."""
+        """Return by name of each problem which fits have it; p-values are compared with ``level``."""
         limits = {"thin_trading": self.zero_share > THIN, "pre_trend": np.abs(self.pre_trend_t) > PRE_TREND_T}
         return {name: limits.get(name, value < level) for name, value in self.values().items()}
 
@@ -90,8 +90,8 @@ def diagnose(abnormal: AbnormalReturns) -> FitDiagnostics:
 def autocorrelations(residuals: Floats, lags: int) -> tuple[Floats, Counts]:
     """Return autocorrelations at 1..lags and the number of pairs behind each, both (N, lags).
 
-    Only true neighbours pair up: days on both sides of a missing one are not one apart. About the
-    residuals' own mean, over the sum of squares (Box and Jenkins 1976, eq. 2.1.11).
+    Pairs across a missing day are not used. Deviations are from the residuals' mean; divided by the sum of squares
+    (Box and Jenkins 1976, eq. 2.1.11).
     """
     there = np.isfinite(residuals)
     about_mean = centred(residuals, there)
@@ -129,7 +129,7 @@ def arch_lm(residuals: Floats, lags: int = LAGS) -> tuple[Floats, Floats]:
     y = centred(now, used)
     x = np.stack([centred(lagged[:, :, j], used) for j in range(lags)], axis=2)
     moments, products = np.einsum("nlj,nlk->njk", x, x), np.einsum("nlj,nl->nj", x, y)
-    # Solved with unit diagonals; NaN where there is no solution.
+    # Solved with unit diagonals; NaN if there is no solution.
     root = np.sqrt(np.einsum("njj->nj", moments))
     unit = np.where(root > 0, root, 1.0)
     inverse = inverses(moments / (unit[:, :, None] * unit[:, None, :]))
@@ -158,14 +158,14 @@ def beta_shift(returns: Floats, market: Floats) -> tuple[Floats, Floats]:
     -----
     Regression on [1, R_m, d, d R_m] with d the second half (Chow 1960), the covariance robust to
     heteroscedasticity and autocorrelation with Bartlett weights up to floor(4 (T/100)^(2/9)) lags
-    (Newey and West 1987), no small-sample factor. The index is the peer's benchmark whatever the
-    study's model. Missing days count as days in the lags.
+    (Newey and West 1987), no small-sample factor. The index is the peer's benchmark for every model of the study.
+    Missing days count as days in the lags.
     """
     used = np.isfinite(returns) & np.isfinite(market)
     half = (np.cumsum(used, axis=1) > used.sum(axis=1)[:, None] // 2).astype(float)
     m = np.where(used, market, 0.0)
     columns = np.stack([used.astype(float), m, half * used, half * m], axis=2)
-    # Regressors of unit size: the slopes' moments are ten thousand times smaller than the constants'.
+    # Regressors are scaled, because the moments of the slopes are ten thousand times smaller than those of constants.
     size = np.sqrt((columns**2).mean(axis=1, keepdims=True))
     x = columns / np.where(size > 0, size, 1.0)
     y = np.where(used, returns, 0.0)
@@ -192,7 +192,7 @@ def _long_run(score: Floats, days: Counts) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyDiagnostics:
-    """Shares of fits with each trouble at the 5 % level, and what the study should do about them.
+    """Shares of fits with each problem at the 5 % level, and advice.
 
     ``lower`` and ``upper`` are the range of the mean shock CAR when each date is left out in turn,
     ``most_influential`` the date that moves it most.
@@ -219,7 +219,7 @@ def diagnose_study(
     shock_id: Sequence[str],
     model: str = "market",
 ) -> StudyDiagnostics:
-    """Sum up a study's fits and its dates; shares are over the fits on which the test was possible."""
+    """Summarise a study's fits and dates; shares are over the fits for which the test was possible."""
     values = fits.values()
     shares = {}
     for name, has in fits.troubles(0.05).items():

@@ -27,14 +27,14 @@ from eventstudy.results.columns import window_name
 from eventstudy.results.records import interval
 from eventstudy.reversal import Findings
 
-#: Test of the mean of several dates, and of the one date that there is.
+#: Test of the mean over several dates, and test for a single date.
 OVER_DATES, ONE_DATE = "ibragimov_mueller", "car_t"
 _UNKNOWN = (float("nan"), float("nan"))
-#: Mean CAR for which the summary says how many dates it would need.
+#: Mean CAR for which the summary gives the number of dates needed.
 LITTLE = 0.02
-#: Share of the firm-events that they must be worth for tests that count them to be read.
+#: N_eff as a share of N above which tests over firm-events are acceptable.
 LITTLE_LOST = 0.95
-#: Labels of page 1 besides the one in question.
+#: Further labels on page 1, besides the one in question.
 MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 
 
@@ -42,10 +42,10 @@ def effect_of(sample: WindowSample) -> dict[str, Any]:
     """Return the mean over K dates of the peer portfolios' cumulative abnormal values, and its t test.
 
     Standard error, 95 % interval, statistic and p-value belong to this mean: those of ``ibragimov_mueller``,
-    K-1 degrees of freedom, fewer where windows overlap. On a single date they are those of the portfolio's
-    prediction error, with the degrees of freedom of its shortest estimation; for one firm that is ``car_t``.
-    The p-value is of ``tests.alternative``.
-    Values are decimals: returns, natural logarithms of volume, absolute returns. NaN where there is none.
+    K-1 degrees of freedom, fewer if windows overlap. For a single date they use the portfolio's prediction error, with
+    the smallest degrees of freedom of its peers' estimations; for one firm this is ``car_t``. The p-value is for
+    ``tests.alternative``. Values are decimals: returns, natural logarithms of volume, absolute returns; NaN if
+    missing.
     """
     alone = (float(sample.shock_s[0]), float(sample.abnormal.expected.dof.min())) if sample.k == 1 else _UNKNOWN
     return {
@@ -64,7 +64,7 @@ def mean_over_dates(
 ) -> dict[str, float]:
     """Return the mean of K dates' values with the standard error, 95 % interval and p-value of its own t.
 
-    ``alone`` are the t and the degrees of freedom of a single date.
+    ``alone`` has the t and the degrees of freedom for a single date.
     """
     t, df = overlap.student(values) if len(values) > 1 else alone
     mean = float(values.mean()) if len(values) else float("nan")
@@ -72,14 +72,14 @@ def mean_over_dates(
 
 
 def of_mean(mean: float, t: float, df: float) -> dict[str, float]:
-    """Return a mean with the standard error and the 95 % interval that belong to its t and degrees of freedom."""
+    """Return a mean with the standard error and the 95 % interval that follow from its t and degrees of freedom."""
     se = abs(mean / t) if np.isfinite(t) and t != 0.0 else float("nan")
     lower, upper = interval(mean, se, df, 0.95)
     return {"estimate": mean, "se": se, "lower": lower, "upper": upper, "statistic": t, "df": df}
 
 
 def tests_of(results: Iterable[TestResult], group: str, window: Window) -> dict[str, dict[str, float]]:
-    """Return statistic and p-value of every test of a group in a window that has one, by its name."""
+    """Return statistic and p-value of every applicable test of a group in a window, by name."""
     return {
         result.name: {"statistic": result.statistic, "p_value": result.p_value}
         for result in results
@@ -87,23 +87,23 @@ def tests_of(results: Iterable[TestResult], group: str, window: Window) -> dict[
     }
 
 
-def headline_effect(sample: WindowSample, tickers: Collection[str], kind: str, level: float) -> dict[str, Any]:
-    """Return the effect of the headline group over the study's first window, and the sentence that says it.
+def headline_effect(sample: WindowSample, tickers: Collection[str], kind: str) -> dict[str, Any]:
+    """Return the effect of the headline group over the study's first window, and its sentence.
 
     ``tickers`` are those of the sample's firm-events.
     """
     effect = effect_of(sample)
-    return {"group": sample.group, **effect, "sentence": _sentence(effect, sample.window, tickers, kind, level)}
+    return {"group": sample.group, **effect, "sentence": _sentence(effect, sample.window, tickers, kind)}
 
 
 def effects_by_window(samples: Iterable[WindowSample], results: Iterable[TestResult]) -> list[dict[str, Any]]:
-    """Return the effect of a group over each window, with statistic and p-value of every test of it there."""
+    """Return the effect of a group over each window, with statistic and p-value of every test."""
     run = list(results)
     return [{**effect_of(sample), "tests": tests_of(run, sample.group, sample.window)} for sample in samples]
 
 
 def effects_by_day(headline: Sample) -> list[dict[str, Any]]:
-    """Return one row an event day: the mean over dates on that day, and from the first event day to it."""
+    """Return one row for each event day: the mean over dates on that day, and from the first event day to it."""
     days = [int(day) for day in headline.abnormal.tau]
     return [day_row(day, effect_of(headline.at((day, day))), effect_of(headline.at((days[0], day)))) for day in days]
 
@@ -125,30 +125,29 @@ def day_row(tau: int, own: Mapping[str, Any], summed: Mapping[str, Any]) -> dict
     }
 
 
-def _sentence(effect: Mapping[str, Any], window: Window, tickers: Collection[str], kind: str, level: float) -> Reason:
-    """Say the effect; values are times 100: percent, log points, or percentage points of absolute return."""
-    shown = f"[{window[0]:+d}, {window[1]:+d}]".replace("+0", "0")
-    if not effect["n_dates"]:
+def _sentence(effect: Mapping[str, Any], window: Window, tickers: Collection[str], kind: str) -> Reason:
+    """Return the sentence on the effect, in percent, log points, or percentage points of absolute return."""
+    shown, k = f"[{window[0]:+d}, {window[1]:+d}]".replace("+0", "0"), effect["n_dates"]
+    if not k:
         return Reason("effect.none", window=shown)
-    facts = {"window": shown, "effect": 100 * effect["estimate"], "n": effect["n_events"], "k": effect["n_dates"]}
+    facts = {"window": shown, "effect": 100 * effect["estimate"], "n": effect["n_events"], "k": k}
     facts["firms"] = next(iter(tickers), "") if len(tickers) == 1 else Reason("effect.firms", n=len(tickers))
     if kind == "volume":
         facts["times"] = float(np.exp(effect["estimate"] / (window[1] - window[0] + 1)))
     if not np.isfinite(effect["lower"]):
         return Reason(f"effect.{kind}_alone", **facts)
-    p = effect["p_value"]
     facts |= {"low": 100 * effect["lower"], "high": 100 * effect["upper"], "t": effect["statistic"]}
-    facts["p"] = "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
-    alone = effect["n_events"] == 1
-    facts |= {"se": 100 * effect["se"]} if alone else {}
-    parts = [Reason(f"effect.{kind}_one" if alone else f"effect.{kind}", **facts)]
-    parts += [Reason("effect.one_date")] if effect["n_dates"] == 1 else []
-    parts += [Reason("effect.uncertain")] if p >= level else []
-    return Reason.join(parts, " ")
+    facts |= {"p": "<0.001" if effect["p_value"] < 0.0005 else f"{effect['p_value']:.3f}", "se": 100 * effect["se"]}
+    facts["days"] = Reason("headline.on_day" if window == (0, 0) else "headline.over_days", window=shown)
+    many = "return_one_date" if kind == "return" and k == 1 else kind
+    told = Reason(f"effect.{kind}_one" if effect["n_events"] == 1 else f"effect.{many}", **facts)
+    if k == 1:
+        return Reason.join([told, Reason("effect.one_date")], " ")
+    return Reason.join([told, Reason("effect.uncertain")], " ") if effect["lower"] <= 0 <= effect["upper"] else told
 
 
 def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
-    """Say which of the tests to believe with this many dates and this much correlation."""
+    """Return a note on which tests to trust, given the number of dates and the correlation."""
     if k < 2:
         return say("trust.one")
     apart = np.isfinite(rbar) and rbar <= SMALL_RBAR
@@ -165,7 +164,7 @@ def which_to_trust(n: int, k: int, rbar: float, cvr: float) -> str:
 
 
 def overlapping_dates(found: Findings, config: StudyConfig) -> str:
-    """Say how many dates fall into an earlier one's post window, or nothing."""
+    """Return a note with the number of dates in an earlier date's post window; empty if there are none."""
     late = sum(bool(name) for name in found.shocks.drops.overlaps)
     if not late:
         return ""
@@ -173,7 +172,7 @@ def overlapping_dates(found: Findings, config: StudyConfig) -> str:
 
 
 def main_windows(config: StudyConfig, *, asked: bool) -> tuple[Window, ...]:
-    """Windows of page 1, the headline's first: drop and post where these are asked about, else all."""
+    """Windows of page 1, the headline's first: drop and post in a study about reversals, else all."""
     return (config.windows.drop, config.windows.post) if asked else config.windows.tested(asked=False)
 
 
@@ -192,18 +191,18 @@ def date_power(sample: WindowSample) -> dict[str, float]:
 
 
 def worth_of_dates(dense: Mapping[Window, Mapping[str, float]]) -> list[str]:
-    """Say for each window what its dates are worth where windows of two dates share sessions."""
+    """Return a note for each window in which windows of two dates share sessions: K, k_eff and power."""
     found: list[str] = []
     for window, row in dense.items():
         k, k_eff = row["n_dates"], row["k_eff"]
-        # Rounding alone makes no overlap.
+        # Rounding errors are no overlap.
         if not k_eff < k * (1 - 1e-9):
             continue
         facts = {"window": window_name(window), "k": k, "k_eff": k_eff}
         if not np.isfinite(row["mde"]):
             found.append(say("trust.worth_little", **facts))
             continue
-        # Two digits: the spread is not known better.
+        # Rounded to two digits, since the spread is not known more precisely.
         needed = int(float(f"{dates_needed(row['sd'], LITTLE, worth=k_eff / k):.2g}"))
         found.append(say("trust.worth", df=row["df"], mde=row["mde"], effect=LITTLE, needed=needed, **facts))
     return found
@@ -248,7 +247,7 @@ def small_table(
 
 
 def _late_dates(headline: Sample, group: str, window: Window, late: Mapping[str, str]) -> int:
-    """Count the dates of a label's row whose label was set after the drop."""
+    """Count the dates in a label's row with labels that were set after the drop."""
     panel = headline.abnormal.panel
     mine = [name for name, label in late.items() if group.endswith(f"label={label}")]
     rows = np.isin(panel.event_id, mine) & np.isfinite(headline.abnormal.scar(window))

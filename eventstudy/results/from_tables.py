@@ -9,20 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eventstudy.config import Model, Report, Windows
+from eventstudy.config import Model, Report, Window, Windows
 from eventstudy.messages import code_of
 from eventstudy.results.columns import columns_of, row_of, window_name
-from eventstudy.results.records import (
-    Counts,
-    EffectRow,
-    Records,
-    TestRow,
-    Tests,
-    VerdictRow,
-    WarningRow,
-    Window,
-    interval,
-)
+from eventstudy.results.records import Counts, EffectRow, Records, TestRow, Tests, VerdictRow, WarningRow, interval
 from eventstudy.results.severity import severity
 
 if TYPE_CHECKING:
@@ -45,14 +35,14 @@ _SHOWN = {
 
 
 def rows_of(table: pd.DataFrame, kind: type[Row]) -> Records[Row]:
-    """Return the rows of a table as records of a kind, whose fields are columns of the table.
+    """Return the rows of a table as records, whose fields are columns of the table.
 
     A text that is missing becomes empty, a float NaN.
 
     Raises
     ------
     ValueError
-        If a whole number or a yes-or-no is missing: no value says that.
+        If an integer or a boolean is missing, since no value stands for that.
     """
     hints = typing.get_type_hints(kind)
     names = [name for name in kind.__dataclass_fields__ if name in table]  # type: ignore[attr-defined]
@@ -62,19 +52,19 @@ def rows_of(table: pd.DataFrame, kind: type[Row]) -> Records[Row]:
 
 
 def no_rows(kind: type[Row]) -> Records[Row]:
-    """Return no records of a kind, those of a table that a pack does not have."""
+    """Return empty records for a table that the pack does not have."""
     import pandas as pd
 
     return Records(kind, (), pd.DataFrame(columns=columns_of(kind)))
 
 
 def tests_of(table: pd.DataFrame) -> Tests:
-    """Return the table of tests as records that can be asked for one."""
+    """Return the table of tests as `Tests`."""
     return Tests(TestRow, rows_of(table, TestRow), table)
 
 
 def verdict_of(facts: Mapping[str, Any]) -> VerdictRow:
-    """Return one answer of the summary, ``verdict`` or one of ``verdicts``."""
+    """Return one answer in the summary: ``verdict`` or one of ``verdicts``."""
     return VerdictRow(**{"kind": "", "sentence": "", **_known({**facts, "interval": facts.get("ci")}, VerdictRow)})
 
 
@@ -84,14 +74,14 @@ def effect_of(facts: Mapping[str, Any]) -> EffectRow:
 
 
 def _known(facts: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    """Return the fields of a record that the summary has a value for, of their types."""
+    """Return the fields of a record for which the summary has a value, converted to their types."""
     given = {**facts, "window": facts.get("window") or "[0,0]"}
     readers = {name: _reader(hint) for name, hint in typing.get_type_hints(kind).items()}
     return {name: read(given[name]) for name, read in readers.items() if given.get(name) is not None}
 
 
 def counts_of(facts: Mapping[str, Any]) -> Counts:
-    """Return the counts that the summary holds in several places."""
+    """Return the counts, which the summary has in several places."""
     tally, events, headline = (facts.get(name) or {} for name in ("counts", "events", "headline"))
     return Counts(
         reasons={str(name): int(n) for name, n in (tally.get("reasons") or {}).items()},
@@ -122,13 +112,13 @@ def _tuples(value: Any) -> Any:
 
 @functools.cache
 def _reader(hint: Any) -> Callable[[Any], Any]:
-    """Return what makes a value of a type from a cell of a table or a value of JSON."""
+    """Return the function that converts a cell or a JSON value to a type."""
     readers: dict[Any, Callable[[Any], Any]] = {str: _text, float: _number, int: int, bool: _yes, Window: _window}
     return readers.get(hint, dict if hint == Mapping[str, float] else _pair)
 
 
 def _missing(value: Any) -> bool:
-    # NaN, and pandas' NA, is not equal to itself.
+    # NaN and pandas' NA are not equal to themselves.
     return value is None or value != value
 
 
@@ -158,7 +148,7 @@ def _pair(value: Any) -> tuple[float, float]:
 
 
 def effects_frame(effects: Sequence[EffectRow], alpha: float = 0.05) -> pd.DataFrame:
-    """Return some effects as a frame, a row a window, with intervals that hold the mean in 1 - ``alpha`` of cases."""
+    """Return effects as a frame, one row for each window, with intervals at the level 1 - ``alpha``."""
     import pandas as pd
 
     rows = []
@@ -171,7 +161,7 @@ def effects_frame(effects: Sequence[EffectRow], alpha: float = 0.05) -> pd.DataF
 
 def effects_latex(frame: pd.DataFrame) -> str:
     """Return a frame of `effects_frame` as a LaTeX table with the rules of booktabs."""
-    # A bracket after the end of a line would be read as its option.
+    # LaTeX would read a bracket after the end of a line as its option.
     shown = frame[list(_SHOWN)].set_axis([f"${window}$" for window in frame.index])
     for name, (heading, factor, decimals) in _SHOWN.items():
         cells = [f"{factor * value:.{decimals}f}" if value == value else "--" for value in frame[name]]

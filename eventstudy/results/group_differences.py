@@ -1,4 +1,4 @@
-"""Differences between the groups that ``tests.group`` asks for, by the portfolios that they have on each date."""
+"""Differences between the groups of ``tests.group``, from the groups' portfolios on each date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from eventstudy.core.abnormal import Window, shock_dates, shock_portfolios
+from eventstudy.config import Window
+from eventstudy.core.abnormal import shock_dates, shock_portfolios
 from eventstudy.core.arrays import Bools, Days, Floats
 from eventstudy.core.checks.regression import regress
 from eventstudy.core.estimation import group_values
@@ -22,17 +23,17 @@ from eventstudy.optional import Parts
 from eventstudy.prices.covariates import Covariates
 from eventstudy.results.columns import window_name
 
-#: Blocks of dates that the regression needs with either group.
+#: Smallest number of blocks of dates with each group that the regression needs.
 FEWEST_SIDE = 3
 
 
 def difference_rows(
     sample: Sample, own: Covariates, windows: Sequence[Window], parts: Parts
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each column of ``tests.group``, group but the largest, and window.
+    """Yield a row for each column of ``tests.group``, each group except the largest, and each window.
 
-    Each group is set against the one with most firm-events (the first of them by name where several have as
-    many). A difference that cannot be had is a row with its reason, and ``parts`` keeps it.
+    Each group is compared with the one with most firm-events (if there are several, the first by name). A difference
+    that cannot be computed is a row with its reason, which is also recorded in ``parts``.
     """
     for column in own.config.tests.group:
         values = group_values(column, sample.abnormal.panel, own.events, own.config, own)
@@ -61,29 +62,29 @@ class _Portfolios:
 
 
 def group_difference(sample: Sample, one: Bools, other: Bools, window: Window) -> dict[str, Any]:
-    """Test whether two groups of firm-events have the same mean CAR; return what the table says of it.
+    """Test whether two groups of firm-events have the same mean CAR; return the fields of the table.
 
     Parameters
     ----------
     sample
         N firm-events.
     one, other : (N,) bool
-        The groups; a firm-event is in one of them at most.
+        The groups; a firm-event is in at most one of them.
 
     Raises
     ------
     EstimationError
-        For dates too few or too much alike: two where each has both groups, else three on either side.
+        With too few dates: two are needed if each has both groups, else three with each group.
 
     Notes
     -----
     Each group has one portfolio on each date, as in the tests over dates. Where every date has both,
-    ``paired``: t over the K differences of a date, in which what moves both groups cancels, with the
-    standard error and degrees of freedom of `DateOverlap.student`. Else ``dates``: the portfolios' CARs on a
+    ``paired``: t over the K differences, in which common movements cancel, with the standard error and degrees of
+    freedom of `DateOverlap.student`. Else ``dates``: regression of the portfolios' CARs on a
     constant and an indicator of the group, by OLS with CR2 errors and Bell and McCaffrey's (2002) degrees of
     freedom; clusters are dates, or blocks of dates whose windows share sessions. The coefficient is the
-    difference of the groups' means over their dates. With all dates paired and none overlapping both are
-    the same t with K-1 degrees of freedom.
+    difference of the groups' means over their dates. If all dates have both groups and no windows overlap, both
+    methods give the same t with K-1 degrees of freedom.
     """
     both = np.flatnonzero(one | other)
     union = sample.take("both", one | other)

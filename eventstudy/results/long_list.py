@@ -1,4 +1,4 @@
-"""The result of a list of any length: the tables and the summary of any study, rows of events as Parquet files."""
+"""The result of a long list: tables and summary as in any study; tables with rows of events are Parquet files."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from eventstudy.results.warnings import NAMED, beside, without_car
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Rows of a Parquet file that are made at a time.
+#: Number of rows of a Parquet file that are written at a time.
 ROWS = 500_000
-#: Tables that a list of more than `IN_MEMORY` firm-events does not have, as parts that are not available.
+#: Tables that are not available for more than `IN_MEMORY` firm-events.
 LEFT_OUT = ("abnormal_returns", "diagnostics", "estimation_cuts", "paths", "sector_index")
 
 
 def result_of_list(found: MarketResult, config: StudyConfig, mic: str, folder: Path) -> StudyResult:
-    """Return the result of a list that was studied by sums over dates; the rows of its events go into ``folder``."""
+    """Return the result of a list studied by sums over dates; tables with rows of events are written to ``folder``."""
     shocks = _shocks(found)
     tables = _tables(found, config, mic, shocks)
     summary = _summary(found, config)
@@ -68,9 +68,7 @@ def _summary(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
         "language": config.study.language,
         "data_date": str(_iso(found.market.sessions[-1:])[0]),
         "price_source": "files",
-        "effect": headline_effect(
-            first, [found.events.tickers[at] for at in studied], config.study.kind, config.tests.level
-        ),
+        "effect": headline_effect(first, [found.events.tickers[at] for at in studied], config.study.kind),
         "effects": effects_by_window(everyone.samples, everyone.tests),
         "counts": firm_event_counts(counted),
         "rbar": first.rbar,
@@ -99,7 +97,7 @@ def _summary(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
 
 
 def _warnings(found: MarketResult) -> list[str]:
-    """Firm-events within the event window of an earlier one of their security, and those without a CAR."""
+    """Warnings on firm-events in the event window of an earlier one of their security, and on those without a CAR."""
     events, position = found.events, found.position
     rows = np.flatnonzero(found.used)
     rows = rows[np.lexsort((events.ticker[rows], position[rows]))]
@@ -134,7 +132,7 @@ def _manifest(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
 
 
 def _tables(found: MarketResult, config: StudyConfig, mic: str, shocks: pa.Array) -> dict[str, pd.DataFrame]:
-    """The tables that do not grow with the events."""
+    """The tables whose size does not depend on the number of events."""
     everyone, day = found.groups[0], found.layout
     tests = [test for group in found.groups for test in group.tests]
     rows: dict[str, Sequence[Mapping[str, Any]]] = {
@@ -204,7 +202,7 @@ def _shock_rows(everyone: GroupResult, found: MarketResult, shocks: pa.Array) ->
     days = _iso(found.market.sessions[sums.date]).tolist()
     dof = found.fit.n.astype(np.float64) - found.layout.coefficients
     for w, window in enumerate(found.layout.car):
-        # As in memory: the fewest degrees of freedom among the events of the date.
+        # As for lists in memory: the smallest degrees of freedom among the events of the date.
         fewest = np.full(len(sums.date), np.inf)
         there = rows[np.isfinite(found.fit.car[w][rows])]
         np.minimum.at(fewest, np.searchsorted(sums.date, at_day[there]), dof[there])
@@ -226,7 +224,7 @@ def _shock_rows(everyone: GroupResult, found: MarketResult, shocks: pa.Array) ->
 
 
 def _shocks(found: MarketResult) -> pa.Array:
-    """Name of each event's shock, (N,): the first in alphabetical order of the events with its day 0, or its own."""
+    """Name of each event's shock, (N,): the first event id in alphabetical order with its day 0, or its own."""
     event_id = found.events.event_id
     rows = np.flatnonzero(found.position >= 0)
     first = rows[_first_by(found.position[rows], event_id.take(pa.array(rows)))]
@@ -236,7 +234,7 @@ def _shocks(found: MarketResult) -> pa.Array:
 
 
 def _first_by(key: NDArray[Any], names: pa.Array) -> NDArray[np.intp]:
-    """Of each key, in order, the place of the row whose name comes first in alphabetical order."""
+    """For each key, in order, the index of the row whose name comes first in alphabetical order."""
     table = pa.table({"key": pa.array(key), "name": names})
     order = pc.sort_indices(table, [("key", "ascending"), ("name", "ascending")]).to_numpy()
     ordered = key[order]
@@ -251,7 +249,7 @@ def _iso(days: Any) -> NDArray[np.str_]:
 def _write_rows(
     found: MarketResult, config: StudyConfig, mic: str, shocks: pa.Array, folder: Path
 ) -> Iterator[tuple[str, Path]]:
-    """Write ledger, estimation and car, a row a firm-event; yield their names and files."""
+    """Write ledger, estimation and car, with one row for each firm-event; yield their names and files."""
     folder.mkdir(exist_ok=True)
     events, shocks = found.events, pc.dictionary_encode(shocks)
     order = np.lexsort((events.ticker, events.date))
@@ -330,12 +328,12 @@ def _car(
 
 
 def _named(names: Sequence[str], codes: Any) -> pa.DictionaryArray:
-    """Names by their places; several places may have one name."""
+    """Names by index; several indices may have one name."""
     known = list(dict.fromkeys(names))
     places = np.array([known.index(name) for name in names])[codes] if len(known) < len(names) else codes
     return pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(known, pa.string()))
 
 
 def _number(values: Any) -> pa.Array:
-    """Missing figures are null."""
+    """Convert an array for Parquet; missing numbers become null."""
     return pa.array(values, pa.float64(), from_pandas=True)

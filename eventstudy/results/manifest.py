@@ -23,7 +23,7 @@ VERSIONED = ("arch", "exchange_calendars", "matplotlib", "numpy", "pandas", "sci
 
 
 def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> dict[str, Any]:
-    """Return what the run rests on: settings, inputs by hash, price source, versions."""
+    """Return the origin of a run: settings, hashes of inputs, price source, versions."""
     inputs = [(Path(events.path).name, events.sha256)]
     inputs += [(name, series.sha256) for name, series in sorted(prices.series.items())]
     inputs += [(rate.ticker, rate.sha256) for _, rate in sorted(prices.fx.items())]
@@ -43,15 +43,15 @@ def build_manifest(events: Events, config: StudyConfig, prices: PriceTable) -> d
 def manifest_of(
     config: StudyConfig, inputs: Sequence[tuple[str, str]], prices: Mapping[str, Any], versioned: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return a manifest of inputs by name and sha256, events first, and what it says of the prices.
+    """Return a manifest with the inputs by name and sha256, events first, and the facts on the prices.
 
-    ``versioned`` are packages whose versions it gives besides `VERSIONED`.
+    ``versioned`` are packages whose versions are recorded in addition to `VERSIONED`.
     """
     settings, files = config.as_dict(), [{"name": name, "sha256": sha256} for name, sha256 in further_files()]
-    # Which workers did the work is no part of what was done.
+    # Workers do not change results, so they are left out.
     for name in ("jobs", "engine", "scheduler"):
         del settings["model"][name]
-    # The optima that numba's fit finds are not `arch`'s to the last digit.
+    # The optima of the compiled fit differ from those of `arch` in the last digits.
     compiled = ("numba",) if config.model.name == "garch" and compiled_fit() is not None else ()
     used = (*VERSIONED, *versioned, *compiled)
     content: dict[str, Any] = plain_json(
@@ -61,7 +61,7 @@ def manifest_of(
             "settings": settings,
             "inputs": [{"name": name, "sha256": sha256} for name, sha256 in inputs],
             "prices": prices,
-            # Files of exchanges that are not the package's own.
+            # Files of exchanges that the user has added.
             **({"exchanges": files} if files else {}),
             "versions": {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in used}},
         }

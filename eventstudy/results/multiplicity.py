@@ -1,4 +1,4 @@
-"""Adjustment of p-values for several windows or peers looked at together."""
+"""Adjustment of p-values for several windows."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eventstudy.core.abnormal import Window
+from eventstudy.config import Window
 from eventstudy.core.arrays import Counts, Floats, Places
 from eventstudy.core.checks.multiplicity import days_of, holm, stepwise
 from eventstudy.core.statistics.dates import signs_of
 from eventstudy.core.statistics.overlap import DateOverlap
 from eventstudy.core.statistics.sample import Alternative, TestResult, WindowSample
 
-#: Statistics over dates, to which the step-down over common sign vectors belongs.
+#: Statistics over dates, for which the step-down with common sign vectors is computed.
 OVER_DATES = ("date_t", "sign_flip")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjusted:
-    """One test's p-value adjusted over the windows of its group, NaN where it has none.
+    """One test's p-value adjusted over the windows of its group; NaN if it does not apply.
 
     ``holm`` and ``romano_wolf`` bound the chance of any false rejection among the windows, ``bh``
     and ``by`` the expected share of false ones among the rejections.
@@ -39,8 +39,8 @@ class Adjusted:
 def adjust(observed: Sequence[WindowSample], results: Sequence[TestResult]) -> list[Adjusted]:
     """Adjust every statistic of one group over the windows in which it was ``observed``.
 
-    ``results`` may hold other groups and windows. Romano and Wolf's step-down is given for the statistics
-    over dates only; dates linked by sessions that two windows of any kind share are flipped together.
+    ``results`` may contain other groups and windows. Romano and Wolf's step-down is computed only for the statistics
+    over dates; dates that share sessions in any window are flipped together.
     """
     sample, windows = observed[0], [found.window for found in observed]
     p_values = {(r.name, r.window): r.p_value for r in results if r.group == sample.group}
@@ -65,7 +65,7 @@ def adjust(observed: Sequence[WindowSample], results: Sequence[TestResult]) -> l
 
 
 def shock_matrix(observed: Sequence[WindowSample]) -> tuple[Floats, Places]:
-    """Standardised portfolio CARs by date and window, (K, E), NaN where a date lacks the window; blocks, (K,).
+    """Standardised portfolio CARs by date and window, (K, E), NaN if a date lacks the window; and blocks, (K,).
 
     Dates linked by sessions of any of the windows are one block.
     """
@@ -83,7 +83,7 @@ def shock_matrix(observed: Sequence[WindowSample]) -> tuple[Floats, Places]:
 
 
 def by_block(matrix: Floats, blocks: Places) -> Floats:
-    """Sums of the rows of each block, (K, E) to (B, E); NaN where a block has no value."""
+    """Sums of the rows of each block, (K, E) to (B, E); NaN if a block has no value."""
     if len(np.unique(blocks)) == len(matrix):
         return matrix
     sums, there = np.zeros((2, blocks.max() + 1, matrix.shape[1]))
@@ -110,14 +110,14 @@ def _step_up(ordered: Floats, m: int) -> Floats:
 def romano_wolf(values: Floats, signs: Floats, alternative: Alternative = "two-sided") -> Floats:
     """Step-down p-values of the t statistics of several endpoints under common sign flips.
 
-    ``values`` (K, E) are one observation for each shock and endpoint, NaN where a shock has none; each of the
-    ``signs`` (B, K) flips all endpoints of a shock together, which keeps their dependence. NaN for an endpoint
-    with fewer than two shocks or without variation.
+    ``values`` (K, E) has one observation for each shock and endpoint, NaN if missing; each of the ``signs`` (B, K)
+    flips all endpoints of a shock together, which preserves their dependence. NaN for an endpoint with fewer than two
+    shocks or without variation.
 
     Notes
     -----
     With |T_(1)| >= |T_(2)| >= …, p_(j) = mean_b [max_{l>=j} |T*_(l),b| >= |T_(j)|], made monotone
-    (Romano and Wolf 2005, 2016). The sign vectors include the identity. One-sided it is T or -T for |T|.
+    (Romano and Wolf 2005, 2016). The sign vectors include the identity. One-sided tests use T or -T instead of |T|.
     """
     there = np.isfinite(values)
     count = there.sum(axis=0)
@@ -135,7 +135,7 @@ def romano_wolf(values: Floats, signs: Floats, alternative: Alternative = "two-s
 
 
 def _students(total: Floats, square: Floats, count: Counts) -> Floats:
-    """Return t from sums (B, E) and sums of squares (E,) of ``count`` values; NaN where it is undefined."""
+    """Return t from sums (B, E) and sums of squares (E,) of ``count`` values; NaN if undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         scatter = square - total**2 / count
         scatter = np.where(scatter > 1e-12 * square, scatter, np.nan)

@@ -1,4 +1,4 @@
-"""Paths of the peers' portfolios from the last close before day 0, and of the sector through the years."""
+"""Paths of the peers' portfolios from the last close before day 0, and the index of the sector."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from eventstudy.core.statistics.overlap import date_overlap
 from eventstudy.core.windows import EventPanel
 from eventstudy.results.effect import of_mean
 
-#: Most dates of a group whose own paths the table holds beside their mean.
+#: Largest number of dates for which the table has the single paths besides their mean.
 MOST_PATHS = 60
 #: Calendar days of the sector's index before the first day 0.
 BEFORE = 180
 
 
 def base_day(window: tuple[int, int]) -> int:
-    """Return the day at whose close paths are nought: the last before day 0 and before the window in question."""
+    """Return the day at whose close paths are zero: the last before day 0 and before the headline window."""
     return min(window[0], 0) - 1
 
 
 def path_rows(sample: Sample, base: int) -> Iterator[dict[str, Any]]:
-    """Yield the CAR of each event day since the close of day ``base``: of each date's portfolio, then their mean.
+    """Yield the CAR of each event day since the close of day ``base``, for each date's portfolio and then their mean.
 
-    The mean has the t interval over dates of ``ibragimov_mueller``. Days before ``base`` hold what was to come until
-    then, with its sign turned. A base before the first event day is the close before that day.
+    The mean has the t interval over dates of ``ibragimov_mueller``. Days before ``base`` have minus the return from
+    then to ``base``. A base before the first event day means the close before that day.
     """
     tau = [int(day) for day in sample.abnormal.tau]
     base = max(base, tau[0] - 1)
@@ -67,10 +67,11 @@ def path_rows(sample: Sample, base: int) -> Iterator[dict[str, Any]]:
 
 
 def sector_rows(returns: ReturnsPanel, panel: EventPanel) -> Iterator[dict[str, Any]]:
-    """Yield the last session of each week with the sector's index and that of its benchmarks, both from 100.
+    """Yield the last session of each week with the index of the sector and that of its benchmarks; both start at 100.
 
-    The sector is the mean of the daily returns of the panel's securities, each alike; on each day the benchmark is the
-    mean of the indices of those among them that have a return. It begins half a year before the first day 0.
+    The sector's return is the equally weighted mean of the daily returns of the panel's securities; the benchmark's
+    return is the mean over the indices of the securities with a return on the day. Both begin half a year before the
+    first day 0.
     """
     tickers, first = set(panel.ticker.tolist()), int(panel.day0.min())
     parts = [_daily(market, tickers) for market in returns.markets.values()]
@@ -92,7 +93,7 @@ def sector_rows(returns: ReturnsPanel, panel: EventPanel) -> Iterator[dict[str, 
 
 
 def _daily(market: MarketPanel, tickers: Collection[str]) -> tuple[Dates, Floats, Floats, NDArray[np.int64]]:
-    """Sessions, the sum of the securities' returns, that of their index as often, and how many there are."""
+    """Sessions, the sum of the securities' returns, the index return times their number, and their number."""
     own = market.returns[:, [ticker in tickers for ticker in market.tickers]]
     n = np.isfinite(own).sum(axis=1) * np.isfinite(market.market_return)
     return market.sessions, np.nansum(own, axis=1) * (n > 0), np.nan_to_num(market.market_return) * n, n

@@ -16,15 +16,15 @@ from eventstudy.events import Events
 from eventstudy.reversal.estimator import CONTROL_DROP, CONTROL_S, SLOPE_SD, SPREAD_WEEKS
 from eventstudy.reversal.labels import asks_reversal
 
-#: Sections of the settings that the lock holds in full.
+#: Sections of the settings that the lock contains completely.
 SECTIONS = ("windows", "returns", "model", "reversal", "tests")
-#: What may not change without being said: other events or windows are another question.
+#: Keys whose change stops a run without --allow-departures: other events or windows are another question.
 STRICT = ("events_sha256", "windows")
 
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """One setting that differs from the locked one; ``strict`` ones need leave to be made."""
+    """One setting that differs from the locked one; ``strict`` departures need --allow-departures."""
 
     key: str
     locked: str
@@ -33,12 +33,12 @@ class Departure:
 
     @property
     def sentence(self) -> Reason:
-        """What changed."""
+        """The departure as a reason."""
         return Reason("prereg.departure", key=self.key, locked=self.locked, found=self.found)
 
 
 def question(events: Events, config: StudyConfig) -> dict[str, dict[str, Any]]:
-    """Return all that is locked, as tables of plain values."""
+    """Return the locked question as tables of plain values."""
     config = config if asks_reversal(events, config) else config.of_effect
     plain = config.as_dict()
     (first, last), (start, end), label = config.windows.post, config.windows.drop, config.reversal.label
@@ -66,7 +66,7 @@ def question(events: Events, config: StudyConfig) -> dict[str, dict[str, Any]]:
 
 
 def as_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """Write the locked question as TOML; a value that is empty in the settings is left out."""
+    """Return the locked question as TOML; empty values are left out."""
     lines = ["# The question of a study, locked before its prices were looked at. 'eventstudy run --prereg'"]
     lines.append("# holds a run against it and reports every departure.")
     for name, values in tables.items():
@@ -87,7 +87,7 @@ def departures(locked: Mapping[str, Any], events: Events, config: StudyConfig) -
         before = locked.get(section, {})
         for key in sorted({*values, *before}):
             old, new = before.get(key), plain_json(values.get(key))
-            # A setting that is younger than the lock and says nothing departs from nothing.
+            # A setting that did not exist when the question was locked is no departure while it is empty.
             if old != new and (key in before or new):
                 name = key if section == "question" else f"{section}.{key}"
                 strict = key in STRICT or section in STRICT
@@ -96,9 +96,9 @@ def departures(locked: Mapping[str, Any], events: Events, config: StudyConfig) -
 
 
 def specification_digest(config: StudyConfig) -> str:
-    """Short digest of all that decides how the endpoint is measured: one for each specification.
+    """Short digest of all settings that affect the measurement of the endpoint; it identifies a specification.
 
-    Donors are left out: they make a row beside the verdict.
+    Donors are left out, because they do not affect the verdict.
     """
     plain = config.as_dict()
     del plain["reversal"]["donors"]
@@ -107,7 +107,7 @@ def specification_digest(config: StudyConfig) -> str:
 
 
 def summary_of(rows: list[Departure], path: str, sha256: str) -> dict[str, Any]:
-    """Return what summary.json says about the pre-registration."""
+    """Return the facts on the pre-registration for summary.json."""
     return {
         "file": path,
         "sha256": sha256,

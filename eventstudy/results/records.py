@@ -13,16 +13,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, overload
 
+from eventstudy.config import Window
 from eventstudy.errors import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Window = tuple[int, int]
 Row = TypeVar("Row")
-#: How grave a warning is, see `WarningRow`.
+#: Severity of a warning, see `WarningRow`.
 Level = Literal["serious", "caution", "note"]
-#: Tests whose statistic is the estimate over the estimate's own standard error: these have an interval.
+#: Tests whose statistic is the estimate divided by its own standard error; only these have an interval.
 STUDENTISED = ("ibragimov_mueller", "cross_sectional_t", "portfolio_t")
 
 
@@ -500,7 +500,7 @@ class Records(Sequence[Row], Generic[Row]):
         return Records(self._kind, (self._rows[place] for place in kept), self._frame.iloc[kept])
 
     def one(self, **wanted: object) -> Row:
-        """Return the one record whose fields have these values; `KeyError` where there are none or several.
+        """Return the only record whose fields have these values; `KeyError` if there are none or several.
 
         Parameters
         ----------

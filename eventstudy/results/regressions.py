@@ -1,4 +1,4 @@
-"""Which firms moved more: CARs regressed on covariates of the firms and of the events."""
+"""Regressions of CARs on covariates of the firms and of the events."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg, special
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates
+from eventstudy.config import StudyConfig, Window
+from eventstudy.core.abnormal import AbnormalReturns, shock_dates
 from eventstudy.core.arrays import Bools, Floats, Places
 from eventstudy.core.checks.regression import regress
 from eventstudy.core.statistics import Sample
@@ -25,11 +25,11 @@ from eventstudy.results.columns import window_name
 
 #: Sessions before the event whose CAR is the covariate ``pre_trend``.
 PRE_TREND = (-10, -1)
-#: Dates that a covariate of two values needs with either of them.
+#: Smallest number of dates with each value of a covariate that has two values.
 FEWEST_SIDE = 3
-#: Most components of a date's covariance, as csestudy's default; never more than half its firms or days.
+#: Largest number of components of a date's covariance, the default of csestudy; at most half its firms or days.
 MOST_COMPONENTS = 100
-#: Least part of a firm's past variance that is its own: without one the covariance has no inverse.
+#: Smallest firm-specific share of a firm's past variance; without it the covariance might be singular.
 LEAST_OWN = 1e-4
 #: Fewest days in either half of the estimation window.
 FEWEST_DAYS = 20
@@ -37,7 +37,7 @@ FEWEST_DAYS = 20
 
 @dataclass(frozen=True, slots=True)
 class _Regression:
-    """One formula on the CARs of one window: the firm-events that have all it names, and how many have not."""
+    """One formula on the CARs of one window: the firm-events with all its columns, and the number of the others."""
 
     formula: str
     window: Window
@@ -46,7 +46,7 @@ class _Regression:
     left_out: int
 
     def head(self, estimator: str) -> dict[str, Any]:
-        """Return what every row of it says."""
+        """Return the fields that all rows of the regression have in common."""
         return {
             "formula": self.formula,
             "window": window_name(self.window),
@@ -58,11 +58,11 @@ class _Regression:
         }
 
     def before(self, weight: Floats, first: int) -> Floats:
-        """Coefficients on the estimation window's sums of as many days as the window has, (p, M).
+        """Coefficients for sums over windows of the same length in the estimation window, (p, M).
 
-        The sums do not overlap and begin at the estimation day ``first``; a day without a residual counts
-        zero. Where nothing happened, this is how far covariates and returns go together by chance (Sefcik
-        and Thompson 1986 ask the same of a portfolio's weights).
+        The sums do not overlap and begin at the estimation day ``first``; a day without a residual counts as zero. The
+        coefficients show how covariates and returns are related by chance on days without an event (Sefcik and
+        Thompson 1986 do the same for the weights of a portfolio).
         """
         width = self.window[1] - self.window[0] + 1
         days = np.nan_to_num(self.residuals)[:, first:]
@@ -76,9 +76,9 @@ def regression_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each formula of ``tests.regression``, window, estimator and coefficient.
 
-    Firm-events are those of ``sample`` that have the window complete and a value of each column that the
-    formula names. ``ols`` has CR2 errors with dates as clusters, HC3 where each date has one firm-event. A
-    regression that cannot be had is one row with its reason, and ``parts`` keeps it.
+    Firm-events are those of ``sample`` with all days of the window and a value in each column of the formula. ``ols``
+    has CR2 errors with dates as clusters, HC3 if each date has one firm-event. A regression that cannot be estimated
+    is one row with its reason, which is also recorded in ``parts``.
     """
     kept, config = Parts() if parts is None else parts, own.config
     frame = covariate_frame(sample.abnormal, own) if config.tests.regression else pd.DataFrame()
@@ -97,7 +97,7 @@ def regression_rows(
 
 
 def covariate_frame(abnormal: AbnormalReturns, own: Covariates) -> pd.DataFrame:
-    """Return what a formula may name, one row a firm-event: `BUILT_IN` and the columns of the user's own.
+    """Return the columns for formulas, one row for each firm-event: `BUILT_IN` and the user's own columns.
 
     ``beta`` and ``sigma`` are of the fit, ``pre_trend`` is CAR[-10,-1], ``date`` the first day 0 of the shock,
     ``misreading`` one for events of that label, else zero.
@@ -128,12 +128,12 @@ def covariate_frame(abnormal: AbnormalReturns, own: Covariates) -> pd.DataFrame:
 
 
 def design_of(formula: str, frame: Any) -> tuple[Floats, Floats, tuple[str, ...]]:
-    """Return left side (n,), regressors (n, p) and their names of a statsmodels formula on a pandas frame.
+    """Return the left side (n,), the regressors (n, p) and their names for a statsmodels formula and a pandas frame.
 
     Raises
     ------
     EstimationError
-        For a formula that cannot be read and a row with a missing value: none is left out silently.
+        If the formula cannot be read, or if a row has a missing value.
     """
     from statsmodels.formula.api import ols
 
@@ -237,7 +237,7 @@ class Fitted:
 
 
 def hc3(y: Floats, x: Floats) -> Fitted:
-    """OLS with errors that differ by row, for dates of one firm-event each.
+    """OLS with heteroscedasticity-robust errors, for dates with one firm-event each.
 
     Parameters
     ----------
@@ -248,7 +248,8 @@ def hc3(y: Floats, x: Floats) -> Fitted:
     Raises
     ------
     EstimationError
-        For no more rows than coefficients, collinear columns, and a row that alone determines a coefficient.
+        If there are no more rows than coefficients, if columns are collinear, or if a single row determines a
+        coefficient.
 
     Notes
     -----
@@ -276,7 +277,7 @@ def hc3(y: Floats, x: Floats) -> Fitted:
 
 
 def factor_gls(y: Floats, x: Floats, date: Sequence[Any] | NDArray[Any], residuals: Floats, width: int) -> Fitted:
-    """GLS by the firms' past covariance, with the coefficients' own past as the standard error.
+    """GLS with the firms' past covariance; the standard error comes from past values of the coefficients.
 
     Parameters
     ----------
@@ -285,26 +286,25 @@ def factor_gls(y: Floats, x: Floats, date: Sequence[Any] | NDArray[Any], residua
     x : (n, p)
         With its column of ones.
     date : (n,)
-        Firm-events of one date are correlated, those of two are not.
+        Firm-events of one date are correlated, those of different dates are not.
     residuals : (n, L)
-        Abnormal returns of the estimation window by event day, the earliest first; NaN counts zero.
+        Abnormal returns of the estimation window by event day, the earliest first; NaN counts as zero.
 
     Raises
     ------
     EstimationError
-        As `hc3`, and for estimation windows too short or without any variation of a firm.
+        As `hc3`, and if the estimation window is too short or a firm's returns do not vary.
 
     Notes
     -----
     Cohn, Johnson, Liu and Wardlaw (2026, Journal of Financial Economics 180, 104278) and their csestudy, on
-    any number of dates. Of the earlier half of the estimation window each date's covariance is
-    W = V diag(l) V' + diag(d): the first k principal components of the firms' demeaned residuals with
-    their variances l, and the variances d of what these leave over. k is `MOST_COMPONENTS`, half the
-    firms or half the days, whatever is least. b = (X'W^-1 X)^-1 X'W^-1 y, W block-diagonal by date, are
-    weights on the firms' abnormal returns; of the later half, which the weights have not seen, these give
-    the coefficients of M days on which nothing happened. With s² the mean of their squares the standard
-    error is s (width + width²/L)^(1/2), the last term for the expected return's own error, and t has M
-    degrees of freedom. csestudy estimates W anew for each past day, from days before it.
+    any number of dates. The earlier half of the estimation window gives each date's covariance W = V diag(l) V' +
+    diag(d): the first k principal components of the firms' demeaned residuals with variances l, and the remaining
+    variances d. k is the smallest of `MOST_COMPONENTS`, half the number of firms and half the number of days. The
+    coefficients b = (X'W^-1 X)^-1 X'W^-1 y, with W block-diagonal by date, are weighted sums of the firms' abnormal
+    returns. Applied to the M days of the later half, these weights give coefficients of days without an event. With s²
+    the mean of their squares the standard error is s (width + width²/L)^(1/2); the last term is for the error of the
+    expected return. t has M degrees of freedom. csestudy estimates W again for each past day, from earlier days.
     """
     _check(y, x)
     past = np.nan_to_num(residuals)
@@ -337,7 +337,7 @@ def factor_gls(y: Floats, x: Floats, date: Sequence[Any] | NDArray[Any], residua
 
 
 def past_covariance(days: Floats) -> Floats:
-    """Covariance of n firms from T days of their residuals, (T, n) to (n, n): components and own variances."""
+    """Covariance of n firms from T days of residuals, (T, n) to (n, n): components plus firm-specific variances."""
     length, n = days.shape
     centred = days - days.mean(axis=0)
     total = centred.var(axis=0, ddof=1)

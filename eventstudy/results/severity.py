@@ -8,10 +8,10 @@ from typing import Any
 from eventstudy.messages import JOINED, Message
 from eventstudy.results.records import Level
 
-#: From the gravest on. ``serious``: a number may be wrong, or is not about what it seems to be about.
-#: ``caution``: something was left out, assumed, or counts for less. ``note``: good to know.
+#: The most serious first. ``serious``: a number may be wrong, or may not measure what it seems to measure.
+#: ``caution``: something was left out, assumed, or counts for less. ``note``: further information.
 LEVELS: tuple[Level, ...] = ("serious", "caution", "note")
-#: Level by the code of the warning's message, or by its section where all of that are alike.
+#: Level by the code of the message, or by its section if all messages of the section have the same level.
 SEVERITY: Mapping[str, Level] = {
     "simulated": "serious",
     "prereg": "serious",
@@ -44,30 +44,30 @@ SEVERITY: Mapping[str, Level] = {
     "events.same_day": "note",
     "events.ticker": "note",
 }
-#: Of texts without a code, and of codes that the table does not have.
+#: Level of texts without a code, and of codes that are not in the table.
 DEFAULT: Level = "caution"
 
 
 def severity(warning: str) -> Level:
-    """Return the level of a warning; one that is made of others has the gravest level among them."""
+    """Return the level of a warning; a joined warning has the most serious level of its parts."""
     if own := known(warning):
         return own
     return min((severity(part) for part in _parts(warning)), key=LEVELS.index, default=DEFAULT)
 
 
 def known(warning: str) -> Level | None:
-    """Return the level that the table gives a warning's own code, None where it has none."""
+    """Return the level of a warning's own code in the table, None if it has none."""
     code = warning.key if isinstance(warning, Message) else ""
     return SEVERITY.get(code) or SEVERITY.get(code.partition(".")[0])
 
 
 def worst_first(warnings: Iterable[str]) -> list[str]:
-    """Return the warnings with the gravest first, each once; those of one level keep their order."""
+    """Return the warnings, the most serious first, each once; the order within a level is kept."""
     return sorted(dict.fromkeys(warnings), key=lambda text: LEVELS.index(severity(text)))
 
 
 def _parts(warning: str) -> list[Message]:
-    """Messages that a message is made of."""
+    """Parts of a joined message."""
     if not isinstance(warning, Message):
         return []
     fields: Any = warning.fields.get("parts", ()) if warning.key == JOINED else warning.fields.values()

@@ -18,15 +18,15 @@ from eventstudy.prices.covariates import Covariates
 from eventstudy.reversal import Findings
 from eventstudy.reversal.claims import ClaimVerdict
 
-#: Most firm-events that a page can carry: their residuals take two thirds of a kilobyte each.
+#: Largest number of firm-events in a page: the residuals of each take two thirds of a kilobyte.
 MOST = 1_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRun:
-    """What a run started from and what it found; ``found`` is None where nothing is asked about reversals.
+    """Inputs and results of a run; ``found`` is None if the study does not ask about reversals.
 
-    ``samples`` are the groups that were tested, ``parts`` keeps what could not be had.
+    ``samples`` are the tested groups; ``parts`` records what could not be computed.
     """
 
     events: Events
@@ -47,12 +47,12 @@ class StudyRun:
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        """Windows that are tested, the headline's first."""
+        """The tested windows, the headline's first."""
         return self.config.windows.tested(asked=self.asked)
 
     @property
     def headline(self) -> Sample:
-        """The group that the study's headline is about."""
+        """The headline group."""
         return headline_of(self.samples, self.config)
 
 
@@ -76,7 +76,7 @@ class Explored:
 
 
 def explored_of(run: StudyRun) -> Explored | None:
-    """Return a run's firm-events; None where they are too many to carry."""
+    """Return a run's firm-events; None if there are too many for a page."""
     sample = run.computed.sample
     panel = sample.abnormal.panel
     if len(panel) > MOST:

@@ -39,7 +39,7 @@ from eventstudy.shocks import together
 
 
 def title_of(config: StudyConfig) -> str:
-    """Return the study's name in its language; of one without a name the words for a study."""
+    """Return the study's name in its language; without a name, the word for an event study."""
     study = config.study
     if study.language == "zh" and study.name_local:
         return study.name_local
@@ -47,9 +47,9 @@ def title_of(config: StudyConfig) -> str:
 
 
 def build_summary(run: StudyRun, run_id: str, aar: pd.DataFrame) -> dict[str, Any]:
-    """Return the content of summary.json but for the trade; ``aar`` is that of `tables.aar_table`.
+    """Return the content of summary.json without the backtest; ``aar`` is from `tables.aar_table`.
 
-    Without the question about reversals there is no verdict, and nothing of labels, claims and the trade.
+    If the study does not ask about reversals, verdict, labels, claims and backtest are left out.
     """
     config, headline, found = run.config, run.headline, run.found
     chosen, kind = config.as_dict(), config.study.kind
@@ -63,7 +63,7 @@ def build_summary(run: StudyRun, run_id: str, aar: pd.DataFrame) -> dict[str, An
             "language": config.study.language,
             "data_date": run.prices.last_date,
             "price_source": run.prices.source,
-            "effect": headline_effect(effect, set(effect.abnormal.panel.ticker.tolist()), kind, config.tests.level),
+            "effect": headline_effect(effect, set(effect.abnormal.panel.ticker.tolist()), kind),
             "effects": effects_by_window(map(headline.at, run.windows), run.tests),
             **(_reversal(run, found) if found else {}),
             "counts": firm_event_counts((row.status, code_of(row.reason)) for row in run.computed.selection.ledger),
@@ -88,7 +88,7 @@ def build_summary(run: StudyRun, run_id: str, aar: pd.DataFrame) -> dict[str, An
 
 
 def _reversal(run: StudyRun, found: Findings) -> dict[str, Any]:
-    """Return what summary.json holds of reversals but for the trade: verdict, labels and claims."""
+    """Return the part of summary.json about reversals, without the backtest: verdict, labels and claims."""
     config, headline, alignments = run.config, run.headline, run.computed.alignments
     windows = {window: date_power(headline.at(window)) for window in main_windows(config, asked=True)}
     markets = counted_markets(headline.abnormal.panel, run.computed.selection.requests)
@@ -100,7 +100,7 @@ def _reversal(run: StudyRun, found: Findings) -> dict[str, Any]:
     return {
         **reversal_summary(found, config),
         "asked": _drops_asked(found, config),
-        # How far a claim is off is no kind of its own.
+        # "off by x points" is counted as "off".
         "claims": Counter("off" if isinstance(verdict, Reason) else verdict for verdict in verdicts),
         "chronology": chronology(run.events, alignments, config),
         "labels": labels,
@@ -111,7 +111,7 @@ def _reversal(run: StudyRun, found: Findings) -> dict[str, Any]:
 
 
 def _evidence(run: StudyRun) -> dict[str, Any]:
-    """Return the events, and what the headline group's dates are worth."""
+    """Return the events, and the information in the headline group's dates."""
     config = run.config
     distinct = {event.event_id: event for event in together(run.events).values()}
     overlapping = overlapping_dates(run.found, config) if run.found else ""
@@ -127,7 +127,7 @@ def _evidence(run: StudyRun) -> dict[str, Any]:
 
 
 def worth_of(samples: Iterable[WindowSample], *, asked: bool, overlapping: str = "") -> dict[str, Any]:
-    """Return what the dates of the headline group are worth in the main windows, the first of them leading."""
+    """Return k_eff, degrees of freedom and power of the headline group's dates in the main windows."""
     sample, *others = samples
     windows = {found.window: date_power(found) for found in (sample, *others)}
     ratio = common_volatility_ratio(sample.shock_s)
@@ -149,7 +149,7 @@ def worth_of(samples: Iterable[WindowSample], *, asked: bool, overlapping: str =
 
 
 def _warnings(run: StudyRun, aar: pd.DataFrame) -> list[str]:
-    """Say what a reader must know of the study before its numbers."""
+    """Return the warnings of the study."""
     config, computed = run.config, run.computed
     ledger, panel = computed.selection.ledger, computed.abnormal.panel
     cars = np.stack([computed.abnormal.car(window) for window in run.windows])
@@ -173,8 +173,10 @@ def peers_of(config: StudyConfig) -> dict[str, dict[str, str]]:
 
 
 def _drops_asked(found: Findings, config: StudyConfig) -> dict[str, Any]:
-    """Return how many shocks have the label in question, how many of them are drops, which of these the verdict
-    leaves out and why, and which it is where it is one."""
+    """Count the shocks with the label in question, the drops among them, and those that the verdict leaves out.
+
+    A single drop is also named.
+    """
     drops, label = found.shocks.drops, config.reversal.label
     mine = found.shocks.label == label if label != "all" else np.ones(len(drops.shock_id), dtype=bool)
     fell = np.flatnonzero(mine & drops.qualifies)
@@ -196,7 +198,7 @@ def _drops_asked(found: Findings, config: StudyConfig) -> dict[str, Any]:
 
 
 def _diagnostics(computed: Computed, headline: Sample, window: Window) -> dict[str, Any]:
-    """Troubles of all fits, and of the headline group's dates in the first main window."""
+    """Problems of all fits, and of the headline group's dates in the first main window."""
     ours = headline.at(window)
     portfolios = shock_portfolios(headline.abnormal, weighting=headline.weighting, by="date")
     found = diagnose_study(
@@ -211,7 +213,7 @@ def _diagnostics(computed: Computed, headline: Sample, window: Window) -> dict[s
 
 
 def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
-    """Fits that another model took over, and factors of one calendar on several markets."""
+    """Remarks on fits that another model replaced, and on factors of one calendar for several markets."""
     remarks = [remark for remark in computed.abnormal.expected.remark if remark]
     gaps = [remark.fields["gap"] for remark in remarks if remark.code == "fits.other_optimum"]
     counted = Counter(text(remark) for remark in remarks if remark.code != "fits.other_optimum")
@@ -229,7 +231,7 @@ def _model_remarks(computed: Computed, config: StudyConfig) -> list[str]:
 
 
 def _without_band(aar: pd.DataFrame, results: Sequence[TestResult]) -> list[str]:
-    """Name the groups whose mean CAR has no band on some day because their windows overlap too far."""
+    """Return a note on groups whose mean CAR has no band on some day because their windows overlap too much."""
     several = {result.group for result in results if result.n_dates > 1}
     missing = aar[aar["lower"].isna() & aar["caar"].notna() & aar["group"].isin(several)]
     if missing.empty:

@@ -20,7 +20,7 @@ from eventstudy.reversal.verdict import Verdict
 WindowName = Annotated[str, Form(r"\[-?\d+,-?\d+\]", "is a window such as [2,20]")]
 Day = Annotated[str, Form(r"\d{4}-\d\d-\d\d", "is an ISO date")]
 Texts = tuple[str, ...]
-#: Fields of the summary that only a study with the question about reversals has, and those of some runs alone.
+#: Fields that exist only in studies about reversals, and fields that only some runs have.
 REVERSALS = (
     "verdict exploratory verdicts case_study endpoints gates sign_flips leave_one_out balance unbalanced "
     "specification_curve asked claims chronology labels small_table more_data backtest"
@@ -30,7 +30,7 @@ OF_SOME_RUNS = ("messages", "prereg", "alternative", "label_evidence")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Firm-events: in the study, of them with a moved day 0, left out, merged into another, left out by reason."""
+    """Numbers of firm-events: used, used with a moved day 0, dropped, merged, and dropped by reason."""
 
     used: int
     shifted: int
@@ -41,7 +41,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What the dates of a group are worth in one window, and the smallest mean found with 80 % power."""
+    """Information in the dates of a group in one window (k_eff), and the smallest mean found with 80 % power."""
 
     n_dates: int
     k_eff: float
@@ -103,7 +103,7 @@ class PeerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A sentence of the summary as the catalogues have it."""
+    """A sentence of the summary by its key and fields in the catalogues."""
 
     key: str
     fields: Mapping[str, Any]
@@ -128,7 +128,7 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Shocks of the label in question and the drops among them; the drop itself where it is the only one."""
+    """Numbers of shocks with the label in question and of drops among them; the drop itself if there is only one."""
 
     label: str
     n_shocks: int
@@ -143,7 +143,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """The case study: its fall, what followed, and its rank where it is compared."""
+    """The case study: its fall, the return after it, and its rank if it was compared."""
 
     shock_id: str
     label: str
@@ -163,7 +163,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Drops of day 0, how many of them had bounced by the next close, and the case by day 0."""
+    """Drops by day 0, the number of them that had recovered by the next close, and the case by day 0."""
 
     n_day0: int = 0
     n_bounced: int = 0
@@ -173,7 +173,7 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class Influence:
-    """Range of the effect with each date left out, and the shocks of the date that moves it most."""
+    """Range of the effect if one date is left out, and the shocks of the date that changes it most."""
 
     lower: float
     upper: float
@@ -182,7 +182,7 @@ class Influence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceRow:
-    """One trait of drops and matched placebos."""
+    """One characteristic of drops and matched control drops."""
 
     group: str
     variable: str
@@ -195,7 +195,7 @@ class BalanceRow:
 
 @dataclass(frozen=True, slots=True)
 class Clarification:
-    """A clarification and what it clarifies; the flag is empty where the order of the two is in order."""
+    """A clarification and its event; the flag is empty if it came after the drop."""
 
     event_id: str
     clarifies: str
@@ -205,7 +205,7 @@ class Clarification:
 
 @dataclass(frozen=True, slots=True)
 class LabelTimes:
-    """Labels known before the post window, set afterwards, and without a time."""
+    """Numbers of labels known before the post window, set afterwards, and without a time."""
 
     ex_ante: int
     post_hoc: int
@@ -216,7 +216,7 @@ class LabelTimes:
 
 @dataclass(frozen=True, slots=True)
 class LabelEvidence:
-    """Labels behind the verdict, and those of them without an archived text."""
+    """Number of labels that the verdict uses, and of those without an archived text."""
 
     n: int
     n_self_declared: int
@@ -225,7 +225,7 @@ class LabelEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
-    """What the rule earned, beside `record`; ``comparison`` has the record of others, and so has ``walk_forward``."""
+    """Results of the trading rule besides `record`; ``comparison`` and ``walk_forward`` have records of other runs."""
 
     capacity_withheld: Mapping[str, str]
     rule: str
@@ -251,7 +251,7 @@ class Backtest:
 
 @dataclass(frozen=True, slots=True)
 class DepartureRow:
-    """One setting that differs from the locked one; ``strict`` ones need leave to be made."""
+    """One setting that differs from the locked one; ``strict`` departures need --allow-departures."""
 
     key: str
     locked: str
@@ -262,7 +262,7 @@ class DepartureRow:
 
 @dataclass(frozen=True, slots=True)
 class Prereg:
-    """The locked question and how the run departs from it."""
+    """The locked question and the departures of the run."""
 
     file: str
     sha256: str
@@ -272,7 +272,7 @@ class Prereg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Page 1 of a run for programs. Returns are decimals; a number that there is none of is null."""
+    """Page 1 of a run for programs. Returns are decimals; a missing number is null."""
 
     run_id: str
     study: str
@@ -318,7 +318,7 @@ class Summary:
 
 _NUMBER = schema_of(float, written=True)
 _TEXT, _COUNT = schema_of(str), schema_of(int)
-#: What stands for a backtest that could not be had.
+#: Content of ``backtest`` if it could not be computed.
 _NO_TRADE = {
     "type": "object",
     "properties": {"n_trades": {"const": 0}, "sentence": _TEXT},
@@ -329,8 +329,8 @@ _NO_TRADE = {
 def summary_schema() -> dict[str, Any]:
     """Return the JSON Schema of the summary.json that a run writes.
 
-    It is of this version, and strict: a field that it lacks is refused. Fields of `REVERSALS` come together, in a
-    study that asks whether drops reversed; there ``verdict`` is always among them.
+    The schema of this version is strict: unknown fields are refused. The fields of `REVERSALS` are all present in a
+    study about reversals, ``verdict`` always.
     """
     schema = _written(Summary)
     effect = _with(_written(EffectRow), {"window": schema_of(WindowName), "n_effective": _NUMBER})
@@ -367,12 +367,12 @@ def _written(hint: Any) -> dict[str, Any]:
 
 
 def _with(table: dict[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object with further properties, or others in the place of some."""
+    """Return the schema of an object with some properties added or replaced."""
     return {**table, "properties": {**table["properties"], **properties}}
 
 
 def _without(table: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return the schema of an object that lacks some properties."""
+    """Return the schema of an object without some properties."""
     properties = {name: rule for name, rule in table["properties"].items() if name not in names}
     return {**table, "properties": properties, "required": [n for n in table.get("required", ()) if n not in names]}
 

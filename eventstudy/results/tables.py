@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from eventstudy.backtest import TABLES as BACKTEST
 from eventstudy.backtest import Traded
 from eventstudy.backtest import rows as backtest_rows
-from eventstudy.core.abnormal import AbnormalReturns, Window, shock_dates, shock_portfolios
+from eventstudy.config import Window
+from eventstudy.core.abnormal import AbnormalReturns, shock_dates, shock_portfolios
 from eventstudy.core.estimation import Computed
 from eventstudy.core.models.betas import beta_path
 from eventstudy.core.returns import FLAG_NAMES
@@ -39,10 +40,10 @@ from eventstudy.shocks import together
 
 
 def build_tables(run: StudyRun, aar: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the tables of the pack by the names of their files, those of the backtest apart.
+    """Return the tables of the pack, without those of the backtest, by the names of their files.
 
-    ``aar`` is that of `aar_table`. Tables of optional parts that cannot be had are empty, and ``run.parts`` keeps
-    why. Where nothing is asked about reversals there are none of them; ``event_days`` is there instead.
+    ``aar`` is from `aar_table`. Tables of optional parts that cannot be computed are empty, and ``run.parts`` records
+    the reason. A study that does not ask about reversals has ``event_days`` instead of the tables on reversals.
     """
     computed, config, optional = run.computed, run.config, run.parts.optional
     abnormal, windows, kind = computed.abnormal, run.windows, config.study.kind
@@ -86,7 +87,7 @@ def build_tables(run: StudyRun, aar: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
-    """Return the tables with their messages in the words of what the study measures."""
+    """Return the tables with their messages in the words for the quantity of the study."""
     words = catalogue("en", kind)
     return {
         name: table.assign(
@@ -100,23 +101,23 @@ def _retold(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataF
 
 
 def backtest_tables(traded: Traded | None) -> dict[str, pd.DataFrame]:
-    """Return the tables of the backtest by the names of their files, empty ones where there is none."""
+    """Return the tables of the backtest by the names of their files; empty tables if there is no backtest."""
     found = {key: [] for key in BACKTEST} if traded is None else backtest_rows(traded)
     return {name: frame_of(name, rows) for name, rows in found.items()}
 
 
 def frame_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return rows as a table of the pack, with the codes of its reasons beside their words."""
+    """Return rows as a table of the pack, with the codes of its reasons in further columns."""
     cells = [with_codes(row) for row in rows]
     frame = pd.DataFrame(cells, columns=list(TABLES[name]))
     for column in REASONS.intersection(frame.columns):
-        # pandas' own strings would forget what a message is made of.
+        # The string type of pandas would lose the key and fields of a message.
         frame[column] = pd.Series([row.get(column) for row in cells], dtype=object, index=frame.index)
     return frame
 
 
 def _alignment_rows(alignments: Mapping[tuple[str, str], Alignment], events: Events) -> Iterator[dict[str, Any]]:
-    """Yield day 0 of each piece of news on each exchange, whether one row of the file tells it or several."""
+    """Yield day 0 of each piece of news on each exchange, for any number of rows in the file."""
     whole = together(events)
     for alignment in alignments.values():
         event = whole[alignment.event_id]
@@ -198,7 +199,7 @@ def _diagnostics_rows(abnormal: AbnormalReturns) -> list[dict[str, Any]]:
 
 
 def _cut_rows(computed: Computed) -> list[dict[str, Any]]:
-    """Estimation days that were cut and why: with it a fit can be redone."""
+    """Estimation days that were left out, with the reason, so that a fit can be reproduced."""
     rows = []
     panel = computed.abnormal.panel
     by_ticker: dict[tuple[str, str], list[tuple[int, Reason]]] = {}
@@ -264,7 +265,7 @@ def _aar_columns(sample: Sample) -> dict[str, NDArray[Any]]:
 
 
 def _daily_weights(sample: Sample, there: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weight of each firm-event in the mean of each day, (N, L2): one, or its value on average one."""
+    """Weight of each firm-event in the mean of each day, (N, L2): one, or its value weight (on average one)."""
     value = sample.abnormal.panel.weight
     if sample.weighting != "value" or value is None:
         return there.astype(np.float64)
@@ -291,7 +292,7 @@ def _clustered_half_width(sample: Sample, aar: NDArray[np.float64]) -> NDArray[n
 
 
 def _shock_rows(run: StudyRun, windows: Sequence[Window]) -> Iterator[dict[str, Any]]:
-    """Yield each shock of the headline group; date_t and sign_flip put shocks of one day 0 together."""
+    """Yield each shock of the headline group; date_t and sign_flip combine shocks with one day 0."""
     headline, leads, events = run.headline, run.computed.selection.leads, run.events
     local = run.config.study.language == "zh"
     for window in windows:
@@ -323,7 +324,7 @@ def _shock_rows(run: StudyRun, windows: Sequence[Window]) -> Iterator[dict[str, 
 
 
 def _multiplicity_rows(samples: Sequence[Sample], run: StudyRun) -> Iterator[dict[str, Any]]:
-    """Yield each statistic of these groups adjusted over the windows."""
+    """Yield the p-values of these groups, adjusted over the windows."""
     for sample in samples:
         for row in adjust(list(sample.each(run.windows)), run.tests):
             yield {**row_of(row), "window": window_name(row.window)}

@@ -19,12 +19,12 @@ from eventstudy.prices.quality import QualityFinding, sentences
 from eventstudy.results.columns import window_name
 from eventstudy.shocks import leads_of, with_shocks
 
-#: Firm-events that a warning names.
+#: Number of firm-events that a warning names.
 NAMED = 5
 
 
 def event_warnings(events: Events, config: StudyConfig) -> list[str]:
-    """Say what is odd about the events alone: no prices are needed for it."""
+    """Return warnings on the events, which need no prices."""
     found: list[str] = [
         say("events.clarifies_none", event=event.event_id)
         for event in events
@@ -41,7 +41,7 @@ def event_warnings(events: Events, config: StudyConfig) -> list[str]:
 
 
 def _labels_apart(events: Events, config: StudyConfig) -> list[str]:
-    """Name the shocks whose lead rows carry different labels."""
+    """Name the shocks whose lead rows have different labels."""
     events = with_shocks(events, config)
     labels: dict[str, set[str]] = {}
     for event in events:
@@ -57,7 +57,7 @@ def _labels_apart(events: Events, config: StudyConfig) -> list[str]:
 
 
 def _strangers(events: Events, config: StudyConfig) -> dict[str, list[str]]:
-    """Tickers that events name and that are no peers, with these events."""
+    """Tickers in events that are no peers, with these events."""
     known = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)}
     found: dict[str, list[str]] = {}
     for event in events:
@@ -77,9 +77,9 @@ def input_warnings(
     *,
     asked: bool,
 ) -> list[str]:
-    """Say what is odd about everything that a study is made of, before anything is estimated.
+    """Return warnings on all inputs of a study, before estimation.
 
-    ``asked`` is whether it asks about reversals, and so trades.
+    ``asked`` says whether the study asks about reversals (and has a backtest).
     """
     kind, accept = config.study.kind, config.prices
     late = [f"{row.event_id} {row.ticker}" for row in ledger if BESIDE in row.reason.codes]
@@ -99,7 +99,7 @@ def input_warnings(
 
 
 def _simulated(prices: PriceTable) -> list[str]:
-    """Say what was put into a simulated panel: that is what a run on it finds again."""
+    """Return a note on the artificial drops in simulated prices."""
     if not prices.simulated:
         return []
     planted = list(prices.truth.get("drops", ()))
@@ -108,7 +108,7 @@ def _simulated(prices: PriceTable) -> list[str]:
 
 
 def _unadjusted(prices: PriceTable) -> list[str]:
-    """Name the series whose closes stand for adjusted ones: an unadjusted split in them is a false drop."""
+    """Name the series whose closes are used as adjusted ones; an unadjusted split would be a false drop."""
     names = [
         name
         for name, outcome in prices.outcomes.items()
@@ -118,7 +118,7 @@ def _unadjusted(prices: PriceTable) -> list[str]:
 
 
 def _absent(prices: PriceTable, config: StudyConfig, *, asked: bool) -> list[str]:
-    """Say which fields no peer's prices have, and what cannot be seen without them; only a trade needs the open."""
+    """Name the fields that all peers' prices lack, and the consequences; only the backtest needs the open."""
     series = [prices.series[peer.ticker] for peer in config.peers if peer.ticker in prices.series]
     fields = [
         name
@@ -134,7 +134,7 @@ def _absent(prices: PriceTable, config: StudyConfig, *, asked: bool) -> list[str
 
 
 def _unknown_markets(returns: ReturnsPanel, config: StudyConfig) -> list[str]:
-    """Say what the backtest assumes for exchanges whose fees and rules of selling are in no table."""
+    """Return a note on the assumptions of the backtest for exchanges without known fees and rules for sales."""
     given = {row.market for row in config.costs}
     unknown = [mic for mic in returns.markets if mic not in given and not known_fees(mic)]
     return [say("trade.unknown_market", mic=mic) for mic in unknown]
@@ -164,7 +164,7 @@ def _same_days(ledger: Sequence[LedgerEntry]) -> list[str]:
 
 
 def without_prices(ledger: Sequence[LedgerEntry]) -> list[str]:
-    """Name the peers whose firm-events are dropped since nobody delivered prices of them, and why of the first."""
+    """Name the peers whose firm-events are dropped because they have no prices, with the reason of the first."""
     rows = [row for row in ledger if row.reason.code == "reason.no_prices"]
     if not rows:
         return []
@@ -175,12 +175,12 @@ def without_prices(ledger: Sequence[LedgerEntry]) -> list[str]:
 
 
 def beside(names: Sequence[str], n: int) -> list[str]:
-    """Say how many firm-events, with the first names, begin within the event window of an earlier one."""
+    """Count the firm-events in the event window of an earlier one of their security, and name the first few."""
     return [say("events.beside", n=n, events=_some(names, n))] if n else []
 
 
 def without_car(windows: Sequence[Window], cars: NDArray[np.float64], name: Callable[[int], str]) -> list[str]:
-    """Say how many of the used firm-events have no CAR over which windows; ``cars`` (W, N)."""
+    """Count the used firm-events without a CAR in each window; ``cars`` (W, N)."""
     lacking = ~np.isfinite(cars)
     rows = np.flatnonzero(lacking.any(axis=0)).tolist()
     if not rows:

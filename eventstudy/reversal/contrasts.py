@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import Window
+from eventstudy.config import StudyConfig, Window
 from eventstudy.core.arrays import Bools, Counts, Days, Floats, Places, Texts
 from eventstudy.core.checks.regression import ClusterRegression, regress
 from eventstudy.core.estimation import EXPOSED

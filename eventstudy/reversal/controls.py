@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from eventstudy.config import Windows
-from eventstudy.core.abnormal import ShockPortfolios, Window
+from eventstudy.config import Window, Windows
+from eventstudy.core.abnormal import ShockPortfolios
 from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
 from eventstudy.reversal.drops import PeerDrops, peer_drops
 from eventstudy.reversal.estimator import (

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.config import Reversal, StudyConfig
-from eventstudy.core.abnormal import PeerWeights, ShockPortfolios, Window
+from eventstudy.config import Reversal, StudyConfig, Window
+from eventstudy.core.abnormal import PeerWeights, ShockPortfolios
 from eventstudy.core.arrays import Bools, Counts, Days, Floats, Places, Texts
 from eventstudy.core.models import ExpectedReturns
 from eventstudy.core.returns import LOCKED_DOWN, LOCKED_UP

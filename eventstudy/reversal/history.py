@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.config import Model, StudyConfig
-from eventstudy.core.abnormal import ShockPortfolios, Window, abnormal_returns, shock_portfolios
+from eventstudy.config import Model, StudyConfig, Window
+from eventstudy.core.abnormal import ShockPortfolios, abnormal_returns, shock_portfolios
 from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.estimation import cut_and_fit
 from eventstudy.core.models import ExpectedReturns

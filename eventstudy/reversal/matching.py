@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import ShockPortfolios, Window
+from eventstudy.config import StudyConfig, Window
+from eventstudy.core.abnormal import ShockPortfolios
 from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
 from eventstudy.core.windows import Request
 from eventstudy.errors import Reason

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from eventstudy.config import StudyConfig, Windows
-from eventstudy.core.abnormal import Window
+from eventstudy.config import StudyConfig, Window, Windows
 from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.checks.multiplicity import holm
 from eventstudy.core.statistics.dates import sign_flip_floor, sign_flip_p, sign_vectors, student, t_interval

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from eventstudy.config import Reversal, StudyConfig
-from eventstudy.core.abnormal import ShockPortfolios, Window
+from eventstudy.config import Reversal, StudyConfig, Window
+from eventstudy.core.abnormal import ShockPortfolios
 from eventstudy.core.arrays import Bools, Counts, Floats, Texts
 from eventstudy.core.estimation import Computed
 from eventstudy.core.statistics import Sample

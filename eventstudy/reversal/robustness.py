@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import ShockPortfolios, Window
+from eventstudy.config import StudyConfig, Window
+from eventstudy.core.abnormal import ShockPortfolios
 from eventstudy.core.arrays import Bools, Counts, Floats, Places
 from eventstudy.core.statistics.dates import t_interval
 from eventstudy.errors import EstimationError, EventStudyError, Reason

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from eventstudy.core.abnormal import Window
+from eventstudy.config import Window
 from eventstudy.core.arrays import Bools, Floats, Places
 from eventstudy.core.statistics.dates import (
     FEWEST_DATES,
@@ -453,6 +453,10 @@ class Past:
     can: Bools
     moderated: bool = True
 
+    def take(self, rows: Bools) -> Past:
+        """Return the marked falls."""
+        return replace(self, falls=self.falls.take(rows), drop=self.drop[rows], can=self.can[rows])
+
 
 def past_of(own: Comparison, drop_k: float | Floats, drop_min: float | Floats) -> Past:
     """Return the controls of a study, those marked that are drops by size; the share of falling peers is not asked.
@@ -460,8 +464,7 @@ def past_of(own: Comparison, drop_k: float | Floats, drop_min: float | Floats) -
     The limits are those of the settings, one for all falls or one for each, (N,).
     """
     can = (own.falls.drop_s <= -drop_k) & (own.drop <= -drop_min)
-    control = own.shock < 0
-    return Past(own.falls.take(control), own.drop[control], can[control], own.moderated)
+    return Past(own.falls, own.drop, can, own.moderated).take(own.shock < 0)
 
 
 def asked_of(own: Comparison, counted: Bools) -> dict[str, int]:
@@ -471,24 +474,23 @@ def asked_of(own: Comparison, counted: Bools) -> dict[str, int]:
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
-def draw_events(past: Past, wanted: Mapping[str, int], rng: np.random.Generator, *, placement: str = "day") -> Places:
+def draw_events(
+    past: Past, wanted: Mapping[str, int] | int, rng: np.random.Generator, *, placement: str = "day"
+) -> Places:
     """Draw a list of pseudo-events among the drops, rows of the falls in order of their sessions.
 
     Parameters
     ----------
     wanted
-        Events to ask for in each stratum; fewer where it has no more drops. Of events of one family whose post
-        windows overlap the first stays, as in a study.
+        Events to ask for in each stratum, or in all of them together; fewer where there are no more drops. Of
+        events of one family whose post windows overlap the first stays, as in a study.
     """
     falls, family = past.falls, past.falls.families
     drawn: list[int] = []
-    for name, count in wanted.items():
-        own = np.flatnonzero(past.can & (falls.stratum == name))
-        own = own[np.argsort(falls.session[own], kind="stable")]
-        if placement != "day" and len(own):
-            slide = slides(falls.session[own])
-            order = rng.permutation(len(own)) if placement == "slide" else np.arange(len(own))
-            own = own[order][np.unique(slide[order], return_index=True)[1]]
+    every = np.unique(falls.stratum).tolist()
+    groups = [(every, wanted)] if isinstance(wanted, int) else [([name], count) for name, count in wanted.items()]
+    for names, count in groups:
+        own = np.concatenate([_placed(past, name, placement, rng) for name in names])
         drawn += rng.choice(own, min(count, len(own)), replace=False).tolist()
     kept: list[int] = []
     last: dict[str, int] = {}
@@ -497,6 +499,17 @@ def draw_events(past: Past, wanted: Mapping[str, int], rng: np.random.Generator,
             kept.append(row)
             last[family[row]] = int(falls.session[row])
     return np.array(kept, dtype=np.intp)
+
+
+def _placed(past: Past, name: str, placement: str, rng: np.random.Generator) -> Places:
+    """Rows of a stratum's drops, one of each slide unless any drop may be drawn, in order of their sessions."""
+    own = np.flatnonzero(past.can & (past.falls.stratum == name))
+    own = own[np.argsort(past.falls.session[own], kind="stable")]
+    if placement == "day" or not len(own):
+        return own
+    slide = slides(past.falls.session[own])
+    order = rng.permutation(len(own)) if placement == "slide" else np.arange(len(own))
+    return own[order][np.unique(slide[order], return_index=True)[1]]
 
 
 def as_list(falls: Falls, events: Places) -> Falls:
@@ -540,8 +553,7 @@ def power(past: Past, wanted: Mapping[str, int], *, seed: int, draws: int = DRAW
     draws
         Lists, with more than `MOST_FALLS` falls in the strata fewer.
     """
-    own = np.isin(past.falls.stratum, list(wanted))
-    past = replace(past, falls=past.falls.take(own), drop=past.drop[own], can=past.can[own])
+    past = past.take(np.isin(past.falls.stratum, list(wanted)))
     if not sum(wanted.values()) or not past.can.any():
         return {}
     if sum(wanted.values()) < FEWEST_WEEKS:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import AbnormalReturns, Window, abnormal_returns
+from eventstudy.config import StudyConfig, Window
+from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.core.statistics import Sample, mean_correlation, residual_correlations, run_tests
 from eventstudy.core.windows import Request, cut

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eventstudy.core.abnormal import Window
+from eventstudy.config import Window
 from eventstudy.errors import ConfigError, nearest
 
 #: How pseudo-events are placed and what is done to them, in the order of the tables.

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eventstudy.config import StudyConfig
-from eventstudy.core.abnormal import Window
+from eventstudy.config import StudyConfig, Window
 from eventstudy.core.estimation import trusted
 from eventstudy.core.models import MODELS, needs
 from eventstudy.core.returns import MarketPanel, to_returns

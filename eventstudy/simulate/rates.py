@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eventstudy.core.abnormal import Window
+from eventstudy.config import Window
 from eventstudy.simulate.plan import Plan
 from eventstudy.simulate.pseudo_events import Pool
 

@@ -66,9 +66,12 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Falls:
-    """What a simulation of the verdict drew from; ``asked`` counts the study's own dates by stratum."""
+    """What a simulation of the verdict drew from.
 
-    stratum: str
+    ``sets`` are the study's peer sets that share no security; ``asked`` counts its own dates by stratum.
+    """
+
+    sets: tuple[str, ...]
     n_falls: int
     n_drops: int
     n_sessions: int

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from eventstudy.config import Reversal, Windows
-from eventstudy.core.abnormal import Window
+from eventstudy.config import Reversal, Window, Windows
 from eventstudy.reversal.estimator import Falls, is_control
 from eventstudy.reversal.verdict import Past
 

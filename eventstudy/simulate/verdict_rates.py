@@ -75,17 +75,25 @@ class Material:
     Attributes
     ----------
     past
-        Falls of its peers with no event of the study near, and the stratum with most drops among them.
+        Falls of its peers with no event of the study near.
+    sets
+        Strata that lists are drawn from, peer sets without a common security, that with most drops first.
     returns : (T,)
-        Daily abnormal returns of its peers' portfolio, the surroundings of its events left out.
+        Daily abnormal returns of the first set's portfolio, the surroundings of the events left out.
     asked
         Dates behind its own verdict, by stratum.
     """
 
     past: Past
-    stratum: str
+    sets: tuple[str, ...]
     returns: NDArray[np.float64]
     asked: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def own(self) -> Past:
+        """Falls of the sets alone: a study that names only these has no set that is linked to another."""
+        past = self.past.take(np.isin(self.past.falls.stratum, self.sets))
+        return replace(past, falls=replace(past.falls, family=np.zeros(0, dtype=np.str_)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +116,18 @@ class VerdictRate:
     draws: int
 
 
-def draw_material(events: Events, config: StudyConfig, prices: PriceTable, *, region: str | None = None) -> Material:
+def draw_material(
+    events: Events, config: StudyConfig, prices: PriceTable, *, region: str | None = None, peer_set: str | None = None
+) -> Material:
     """Return what a study's own history gives to draw from.
 
-    ``region`` names that of the peers whose drops are drawn one peer set alone; by default the set with most drops.
+    Of the peer sets that its shocks name, in the order of their drops, each is drawn from that has no security in
+    common with one before it. ``region`` admits only sets of that region, ``peer_set`` one alone.
 
     Raises
     ------
     ConfigError
-        For a region without such falls.
+        For a region or a peer set without such falls.
     EstimationError
         If no shock of the study can be compared with falls of its peers.
     """
@@ -126,18 +137,32 @@ def draw_material(events: Events, config: StudyConfig, prices: PriceTable, *, re
     regions = {market.mic: market.region or market.mic for market in config.markets}
     of_shock = [{regions[shocks.history.market_of(name).mic] for name in peers} for peers in shocks.tickers]
     own, stratum = shocks.comparison.shock, shocks.comparison.falls.stratum
-    sets = {str(stratum[own == k][0]): k for k in np.unique(own[own >= 0]).tolist()}
-    drops = {name: int((past.can & (past.falls.stratum == name)).sum()) for name in sets}
-    sets = {name: k for name, k in sets.items() if drops[name] and (region is None or of_shock[k] == {region})}
-    if not sets and region is not None:
+    named = {str(stratum[own == k][0]): k for k in np.unique(own[own >= 0]).tolist()}
+    drops = {name: int((past.can & (past.falls.stratum == name)).sum()) for name in named}
+    named = {name: k for name, k in named.items() if drops[name] and (region is None or of_shock[k] == {region})}
+    if not named and region is not None:
         raise ConfigError(f"--region {region!r} has no drop of its own; {nearest(region, set().union(*of_shock))}")
-    if not sets:
+    if not named:
         raise EstimationError("every drop in the peers' history is near an event; give longer prices")
-    most = max(sets, key=lambda name: drops[name])
+    ordered = sorted(named, key=lambda name: (-drops[name], name))
+    if peer_set is not None:
+        ordered = [name for name in ordered if set(name.split(", ")) == {each.strip() for each in peer_set.split(",")}]
+    if not ordered:
+        raise ConfigError(f"--peer-set {peer_set!r} has no drop of its own; accepted: {'; '.join(sorted(named))}")
+    sets = disjoint(ordered)
     days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
-    returns = portfolio_returns(shocks.history, shocks.tickers[sets[most]], days)
+    returns = portfolio_returns(shocks.history, shocks.tickers[named[sets[0]]], days)
     shared = config.reversal.controls == "all"
-    return Material(past, most, returns, asked_of(shocks.comparison, shocks.counted[shocks.question]) if shared else {})
+    return Material(past, sets, returns, asked_of(shocks.comparison, shocks.counted[shocks.question]) if shared else {})
+
+
+def disjoint(sets: Sequence[str]) -> tuple[str, ...]:
+    """Return the strata that have no security in common with one that was kept before them."""
+    kept: list[str] = []
+    for name in sets:
+        if not set(name.split(", ")) & set(", ".join(kept).split(", ")):
+            kept.append(name)
+    return tuple(kept)
 
 
 def portfolio_returns(history: History, tickers: Sequence[str], event_days: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -221,7 +246,8 @@ def _run_batch(
         for past, wanted, placement in _lists(design, material, config, plan, draws, rng):
             events = draw_events(past, wanted, rng, placement=placement)
             for effect, (found, kind) in zip(effects, judged(past, events, effects, seed=plan.seed), strict=True):
-                counts = tally.setdefault((design, sum(wanted.values()), effect), np.zeros(8))
+                k = wanted if isinstance(wanted, int) else sum(wanted.values())
+                counts = tally.setdefault((design, k, effect), np.zeros(8))
                 counts[:3] += (1, found.n_events, np.nan_to_num(found.k_eff))
                 counts[3 + KINDS.index(kind)] += 1
                 counts[7] += found.p_value <= LEVEL
@@ -230,14 +256,15 @@ def _run_batch(
 
 def _lists(
     design: str, material: Material, config: StudyConfig, plan: VerdictPlan, draws: int, rng: np.random.Generator
-) -> Iterator[tuple[Past, Mapping[str, int], str]]:
-    """Yield for each list of a design the falls to draw from, the dates wanted by stratum, and the placement."""
+) -> Iterator[tuple[Past, Mapping[str, int] | int, str]]:
+    """Yield for each list of a design the falls to draw from, the dates wanted, and the placement."""
     if design not in plan.designs:
         return
     if design == THIS_LIST:
         yield from [(material.past, material.asked, "day")] * (draws if material.asked else 0)
     elif design in OWN:
-        yield from ((material.past, {material.stratum: k}, OWN[design]) for _ in range(draws) for k in plan.dates)
+        own = material.own
+        yield from ((own, k, OWN[design]) for _ in range(draws) for k in plan.dates)
     elif design in POOLED:
         for _ in range(draws):
             past = together(pasts(sector_returns(POOLED[design], rng), config.windows, config.reversal))
@@ -250,7 +277,7 @@ def _lists(
         )
         for past in pasts(made, config.windows, config.reversal):
             placement = (BLOCKS | SIMULATED).get(design, "day")
-            yield from ((_changed(past, design, rng), {past.falls.stratum[0]: k}, placement) for k in plan.dates)
+            yield from ((_changed(past, design, rng), k, placement) for k in plan.dates)
 
 
 def _changed(past: Past, design: str, rng: np.random.Generator) -> Past:

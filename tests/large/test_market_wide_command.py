@@ -137,7 +137,7 @@ def test_the_pack_has_what_any_study_leaves(result: Path, capsys: pytest.Capture
     assert {f"tables/{name}.csv" for name in names} <= files
     assert {f"tables/{name}.parquet" for name in ("ledger", "estimation", "car")} <= files
     facts = json.loads((result / "summary.json").read_text(encoding="utf-8"))
-    assert "mean cumulative abnormal return of 6 firms" in facts["effect"]["sentence"]
+    assert f"{facts['effect']['n_events']} firm-events on" in facts["effect"]["sentence"]
     rows = rows_of(result, "tests")
     first = next(row for row in rows if row["group"] == "all" and row["name"] == "date_t")
     assert facts["headline"]["n_events"] == int(first["n_events"])

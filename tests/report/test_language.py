@@ -21,7 +21,7 @@ from eventstudy.report.document import plain
 from eventstudy.report.pack import write_pack
 from eventstudy.report.packs import read_pack
 from eventstudy.report.pages import study_document
-from eventstudy.report.sections.shocks import LONGEST_TITLE
+from eventstudy.report.sections.each_shock import LONGEST_TITLE
 from eventstudy.report.wording import CJK, cut
 from eventstudy.results.result import StudyResult
 from eventstudy.results.summary import title_of

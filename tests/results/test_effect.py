@@ -102,9 +102,9 @@ def test_forty_events_have_the_mean_over_their_dates_in_front(forty: StudyResult
     assert (effect.statistic, effect.p_value) == pytest.approx((known.statistic, known.pvalue), rel=1e-9)
     assert (effect.lower, effect.upper) == pytest.approx(tuple(known.confidence_interval(0.95)), rel=1e-9)
     assert effect.k_eff == pytest.approx(40.0)
-    assert f"was {100 * car.mean():+.2f}%" in effect.sentence
+    assert effect.sentence.startswith(f"The shares moved by {100 * car.mean():+.2f}% on average on the event day, ")
     assert known.pvalue > 0.05
-    assert "This does not show that there is no effect" in effect.sentence
+    assert effect.sentence.endswith(" The interval includes zero, so the direction is not known.")
     assert forty.verdict is None
     assert (forty.verdicts, len(forty.drops), len(forty.trades)) == ({}, 0, 0)
 
@@ -149,7 +149,7 @@ def test_one_event_of_one_firm_is_its_car(tmp_path: Path) -> None:
     assert (effect.estimate, effect.se) == pytest.approx((car, se), rel=1e-9)
     assert effect.p_value == pytest.approx(2 * stats.t.sf(abs(car / se), df), rel=1e-9)
     assert (effect.lower, effect.upper) == pytest.approx(stats.t.interval(0.95, df, car, se), rel=1e-9)
-    assert effect.sentence.startswith("Over event window [0, +1] the cumulative abnormal return of AAA was ")
+    assert effect.sentence.startswith(f"The share moved by {100 * car:+.2f}% over days [0, +1], ")
     assert set(found.to_frame("tests")["window"]) == {"[0,1]"}
 
 

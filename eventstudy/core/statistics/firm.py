@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from eventstudy.core.abnormal import AbnormalReturns, Window
+from eventstudy.config import Window
+from eventstudy.core.abnormal import AbnormalReturns
 from eventstudy.core.arrays import Floats
 from eventstudy.core.statistics.sample import Alternative, TestResult, WindowSample, statistic
 from eventstudy.errors import Reason

@@ -12,7 +12,8 @@ import numpy as np
 from scipy import special
 
 from eventstudy import registry
-from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, Window, news_of, shock_portfolios
+from eventstudy.config import Window
+from eventstudy.core.abnormal import AbnormalReturns, PeerWeights, ShockPortfolios, news_of, shock_portfolios
 from eventstudy.core.arrays import Bools, Floats, Places, row_ranks
 from eventstudy.core.statistics.dependence import effective_number, mean_correlation, window_overlap
 from eventstudy.core.statistics.overlap import DateOverlap, date_overlap

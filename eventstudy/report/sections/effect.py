@@ -16,7 +16,6 @@ from eventstudy.report.wording import (
     left_out_words,
     number,
     p_text,
-    percent,
     span,
     test_name,
     window_words,
@@ -32,24 +31,8 @@ _TESTS = [name for name in LEADING_TESTS if name not in ("permutation", "portfol
 def effect_sentence(facts: Mapping[str, Any], words: Words) -> str:
     """Return the effect in plain words with its interval, and what so many dates could have shown."""
     effect = facts.get("effect") or {}
-    window = str(effect.get("window"))
     told = said(effect.get("sentence") or "", words)
-    if facts.get("kind") == "return" and finite(effect.get("lower")):
-        many = "effect_one_date" if effect["n_dates"] == 1 else "effect_return"
-        told = words["headline.effect_one" if effect["n_events"] == 1 else f"headline.{many}"].format(
-            effect=percent(effect["estimate"], 2),
-            days=days_words(window, words),
-            low=percent(effect["lower"], 2),
-            high=percent(effect["upper"], 2),
-            p=p_text(effect["p_value"]),
-            n=count(effect["n_events"]),
-            k=count(effect["n_dates"]),
-        )
-        if effect["n_dates"] == 1:
-            told = words["headline.joint"].join((told, words["headline.one_date"]))
-        elif float(effect["lower"]) <= 0 <= float(effect["upper"]):
-            told = words["headline.joint"].join((told, words["headline.open"]))
-    seen = ((facts.get("headline") or {}).get("windows") or {}).get(window) or {}
+    seen = ((facts.get("headline") or {}).get("windows") or {}).get(str(effect.get("window"))) or {}
     if not finite(seen.get("mde")):
         return told
     mde = words["headline.effect_mde"].format(mde=amount(seen["mde"], words).lstrip("+"))

@@ -19,7 +19,7 @@ from eventstudy.simulate import DENSE, DESIGNS, POWER_DESIGNS, Rate, Simulation,
 from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, PAIRS
 
 if TYPE_CHECKING:
-    from eventstudy.core.abnormal import Window
+    from eventstudy.config import Window
 
 COLUMNS = tuple(
     """design test window effect n_draws reject_share mc_lower mc_upper holds n_events n_dates target k_eff""".split()

@@ -53,12 +53,11 @@ def verdict_bundle(
 
 
 def _falls(material: Material) -> dict[str, Any]:
-    past = material.past
-    own = past.falls.stratum == material.stratum
+    own = material.own
     return {
-        "stratum": material.stratum,
-        "n_falls": int(own.sum()),
-        "n_drops": int((own & past.can).sum()),
+        "sets": list(material.sets),
+        "n_falls": len(own.falls),
+        "n_drops": int(own.can.sum()),
         "n_sessions": len(material.returns),
         "asked": dict(material.asked),
     }
@@ -115,7 +114,7 @@ def verdict_document(
     """Return the pages: what was found, size by design, power by design."""
     words = catalogue(config.study.language)
     facts = _falls(material)
-    told = words["verdict_rates.told"].format(draws=plan.draws, seed=plan.seed, **facts)
+    told = words["verdict_rates.told"].format(draws=plan.draws, seed=plan.seed, n_sets=len(material.sets), **facts)
     alt = words["verdict_rates.alt"]
     asked = Paragraph(words["verdict_rates.asked"], words["headline.question"])
     items = tuple(Paragraph(sentence) for sentence in conclusions(rates, words))
