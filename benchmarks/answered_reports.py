@@ -31,7 +31,7 @@ def read(pack: Path) -> tuple[Falls, pd.DataFrame, int]:
     """The falls of a pack, a row each with what the events file says, and the seed."""
     events = pd.read_csv(sector_file("answered_reports").with_name("events.csv"), dtype=str, keep_default_na=False)
     rows, known = (pd.read_parquet(pack / "tables" / f"{name}.parquet") for name in ("falls", "reversal"))
-    own = ["event_id", "publisher", "publisher_type", "claim_kind", "answer_lag", "round"]
+    own = ["event_id", "publisher", "publisher_type", "claim_kind", "answer_lag", "round", "answer_round"]
     rows = rows.merge(events[own], how="left", left_on="event", right_on="event_id")
     known = known.set_index("shock_id")
     rows["in_time"] = rows["event"].map(known["label_in_time"]).eq(True)
@@ -85,8 +85,9 @@ def tables(falls: Falls, rows: pd.DataFrame, seed: int) -> Iterator[str]:
         yield sentence(f"denied, {name.replace('_', ' ')}", of(denied & column("publisher_type", name)))
     yield sentence("denied by the close of day 0", of(denied & column("answer_lag", "first_close")))
     yield sentence("denied by the close of day +1", of(denied & column("answer_lag", "second_close")))
-    for number, name in (("1", "first"), ("2", "second")):
+    for number, name in (("1", "first"), ("2", "second"), ("3", "third")):
         yield sentence(f"denied, {name} round", of(denied & column("round", number)))
+    yield sentence("denied, answer or its hour from the third search", of(denied & column("answer_round", "3")))
     middle = np.median(falls.drop_s[denied & counted])
     yield sentence(f"denied, S above {middle:.1f}", of(denied & (falls.drop_s > middle)))
     yield sentence(f"denied, S at or below {middle:.1f}", of(denied & (falls.drop_s <= middle)))
@@ -105,6 +106,16 @@ def tables(falls: Falls, rows: pd.DataFrame, seed: int) -> Iterator[str]:
             yield sentence(f"{value} (of {len(without)} {title}s the one that moves it most)", without[value])
         most = max(without, key=lambda value: without[value].p_value), min(without, key=lambda v: without[v].p_value)
         yield f"| any {title}: p from {without[most[1]].p_value:.3f} to {without[most[0]].p_value:.3f} | | | | | |"
+
+
+def by_endpoint(pack: Path) -> Iterator[str]:
+    """Rows of the two endpoints: with labels known in time, and exploratory with those set later."""
+    yield "| endpoint | labels | dates | excess | 95 % interval |\n|---|---|---|---|---|"
+    for row in pd.read_parquet(pack / "tables" / "endpoints.parquet").itertuples():
+        of = f"{row.endpoint}: drop {row.window_drop}, then {row.window_post}"
+        yield f"| {of} | known in time | {row.n_judged} | {row.effect:+.1%} | {row.lower:+.1%} to {row.upper:+.1%} |"
+        ends = f"{row.lower_late:+.1%} to {row.upper_late:+.1%}"
+        yield f"| {of} | known later too (exploratory) | {row.n_late} | {row.effect_late:+.1%} | {ends} |"
 
 
 def found_in(found: Excess, size: float) -> float:
@@ -128,12 +139,12 @@ def main() -> None:
     parser.add_argument("pack", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    lines = "\n".join(tables(*read(given.pack)))
+    lines = "\n".join((*tables(*read(given.pack)), "", *by_endpoint(given.pack)))
     command = f"```sh\npython benchmarks/answered_reports.py {given.pack} --out {given.out}\n```"
     intro = (
         "Each row applies the regression of the verdict to other drops of the pack. The groups were [fixed "
-        "beforehand](answered-reports.md); the two rounds were added with the second registration. No row is a "
-        "verdict, and no p is adjusted for the number of rows."
+        "beforehand](answered-reports.md); the rounds were added with the second and third "
+        "registration. No row is a verdict, and no p is adjusted for the number of rows."
     )
     given.out.write_text(
         f"# Further results on answered reports\n\n{intro}\n\n{lines}\n\n"

@@ -30,7 +30,6 @@ from eventstudy.results.summary import build_summary
 from eventstudy.results.tables import aar_table, backtest_tables, build_tables
 from eventstudy.reversal import Findings, asks_reversal, findings, read_confounders, study_shocks
 from eventstudy.reversal.claims import ClaimVerdict, check_claims, read_claims
-from eventstudy.reversal.question import endpoints
 from eventstudy.shocks import with_shocks
 from eventstudy.workers import Start, in_turn
 
@@ -249,8 +248,7 @@ def _ask(
     shocks = study_shocks(computed, headline, config)
     beside = Path(events.path).parent
     news = _beside(beside / "confounders.csv", lambda path: read_confounders(path, config))
-    both = parts.optional("endpoints", lambda: endpoints(shocks, computed, headline), lambda _: ())
-    found = findings(shocks, events, computed.alignments, config, news=news, parts=parts, endpoints=both)
+    found = findings(shocks, events, computed.alignments, config, news=news, parts=parts)
     claimed = _beside(beside / "claims.csv", read_claims)
     return found, parts.optional("claims", lambda: tuple(check_claims(claimed, prices, config)), lambda _: ())
 

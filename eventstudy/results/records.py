@@ -328,7 +328,8 @@ class EndpointRow:
     ``n_asked`` shocks with the label in question ``n_drops`` were drops by this endpoint. The answer uses
     ``n_judged`` dates; ``k_eff`` is the number of dates without overlap that carry the same information. ``effect``
     is the mean excess with its 95 % interval and two-sided ``p_value``. ``p_holm`` is adjusted for the two
-    endpoints (Holm 1979). ``kind`` is as in `VerdictRow`.
+    endpoints (Holm 1979). ``kind`` is as in `VerdictRow`. ``n_late``, ``effect_late``, ``lower_late`` and
+    ``upper_late`` are of an exploratory answer, in which labels that became known after the drop count too.
     """
 
     endpoint: str
@@ -344,6 +345,10 @@ class EndpointRow:
     p_holm: float
     k_eff: float
     kind: str
+    n_late: int
+    effect_late: float
+    lower_late: float
+    upper_late: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from eventstudy.optional import Parts
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.matching import matched_sets
 from eventstudy.reversal.measures import Measure, mean_measure
-from eventstudy.reversal.permutation import date_sets, difference_p, excess, matched_permutation
+from eventstudy.reversal.permutation import difference_p, sets_test
 from eventstudy.reversal.question import Shocks
 
 #: Fewer dates on either side and a contrast says nothing: one date fits a line of its own without error.
@@ -52,11 +52,6 @@ def label_difference(shocks: Shocks, config: StudyConfig) -> Measure:
     gap, p, floor = difference_p(x, other, draws=config.tests.draws, seed=config.study.seed)
     note = Reason("note.difference", treated=g1, others=g0, floor=floor)
     return Measure(measure="difference", group=GROUP, estimate=gap, p_value=p, n_dates=g1 + g0, note=note)
-
-
-def no_difference(why: Reason) -> Measure:
-    """Return the row of a difference that cannot be had."""
-    return Measure(measure="difference", group=GROUP, note=why)
 
 
 def no_regression(why: Reason, n_dates: int = 0) -> list[Measure]:
@@ -124,14 +119,15 @@ def dimension_measures(
     What cannot be had is left out with its reason in ``parts``; the slopes then have a row that says so.
     """
     kept = Parts() if parts is None else parts
+    slopes = [Measure(measure=f"{name}_slope", group="exposure") for name in ("car_drop", "car_post")]
     return [
         *kept.optional("dimensions", lambda: list(_by_dimension(shocks, events)), lambda _: []),
-        *kept.optional("exposure", lambda: list(_by_exposure(shocks, config)), _no_slopes),
+        *kept.optional(
+            "exposure",
+            lambda: list(_by_exposure(shocks, config)),
+            lambda why: [replace(slope, note=why) for slope in slopes],
+        ),
     ]
-
-
-def _no_slopes(why: Reason) -> list[Measure]:
-    return [Measure(measure=f"{name}_slope", group="exposure", note=why) for name in ("car_drop", "car_post")]
 
 
 def _by_dimension(shocks: Shocks, events: Events) -> Iterator[Measure]:
@@ -287,10 +283,9 @@ def _without(shocks: Shocks, group: str, mask: Bools, left_out: Bools, config: S
         return Measure(measure="excess_post", group=group, note=Reason.join([Reason("note.no_date"), note]))
     sets = matched_sets(shocks.history, requests, drops.shock_id, tickers, shocks.benchmarks.days_of(mask))
     events, others = sets.car(config.windows.post)
-    rows = np.array([k for k in np.flatnonzero(mask) if np.isfinite(events[k]) and len(others[k])], dtype=np.intp)
-    post, kept = date_sets(drops.day0[rows], events[rows], [others[k] for k in rows])
-    test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
-    return replace(mean_measure("excess_post", group, excess(post, kept), note=note), p_value=test.two_sided)
+    own, placebos = events[mask], [others[int(k)] for k in np.flatnonzero(mask)]
+    x, test = sets_test(drops.day0[mask], own, placebos, draws=config.tests.draws, seed=config.study.seed)
+    return replace(mean_measure("excess_post", group, x, note=note), p_value=test.two_sided)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ from eventstudy.exchanges.calendars import Alignment
 from eventstudy.optional import Parts
 from eventstudy.reversal.claims import Clarification, clarifications
 from eventstudy.reversal.contrasts import (
+    GROUP,
     Confounder,
     OtherEvent,
     confounder_runs,
     dimension_measures,
     label_difference,
     news_days,
-    no_difference,
     no_regression,
     other_events,
     other_events_of,
@@ -56,7 +56,7 @@ FEWEST_FOR_RANGE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """The shocks with all that was measured on them; ``balance`` compares them with their placebos."""
+    """The shocks with all that was measured on them; ``balance`` and ``endpoints`` are rows of their tables."""
 
     shocks: Shocks
     placebos: Sequence[Placebo]
@@ -67,7 +67,7 @@ class Findings:
     other_events: Sequence[OtherEvent]
     paths: Sequence[PathDay]
     balance: Sequence[Mapping[str, Any]]
-    endpoints: Sequence[Endpoint]
+    endpoints: Sequence[Mapping[str, Any]]
 
 
 def findings(
@@ -78,7 +78,6 @@ def findings(
     *,
     news: Sequence[Confounder] = (),
     parts: Parts | None = None,
-    endpoints: Sequence[Endpoint] = (),
 ) -> Findings:
     """Measure, contrast and part everything that the tables and the report show.
 
@@ -86,13 +85,15 @@ def findings(
     """
     kept = Parts() if parts is None else parts
     optional = kept.optional
-    genuine = (shocks.label == "genuine") & shocks.in_time
+    own, genuine = shocks.endpoints[0].drops, (shocks.label == "genuine") & shocks.in_time
     placebos = optional(
         "placebos",
-        lambda: placebo_rows(shocks.benchmarks, shocks.drops.shock_id, shocks.ends[0].drops, genuine, news_days(news)),
+        lambda: placebo_rows(shocks.benchmarks, shocks.drops.shock_id, own, genuine, news_days(news)),
         lambda _: [],
     )
-    difference = optional("difference", lambda: label_difference(shocks, config), no_difference)
+    difference = optional(
+        "difference", lambda: label_difference(shocks, config), lambda why: _missing("difference", GROUP, why)[0]
+    )
     rows = [
         *measures(shocks, placebos, config, kept),
         difference,
@@ -113,16 +114,16 @@ def findings(
         other_events=optional("inside", lambda: other_events(shocks, events, alignments, config), lambda _: []),
         paths=optional("paths", lambda: list(path_rows(shocks, config.windows)), lambda _: []),
         balance=optional("balance", lambda: balance_rows(shocks), lambda _: []),
-        endpoints=endpoints,
+        endpoints=optional("endpoints", lambda: endpoint_rows(shocks, config), lambda _: []),
     )
 
 
 def tables(found: Findings, config: StudyConfig) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every table of the reversal analysis by its name."""
     return {
-        "reversal": shock_rows(found.shocks, config.windows),
-        "endpoints": endpoint_rows(found.endpoints, found.shocks, config),
-        "endpoint_drops": drop_rows(found.endpoints, found.shocks, config),
+        "reversal": shock_rows(found.shocks, config),
+        "endpoints": [dict(row) for row in found.endpoints],
+        "endpoint_drops": drop_rows(found.shocks, config),
         "falls": fall_rows(found.shocks),
         "falls_balance": [
             {"group": group, **_row(row)} for group, rows in found.shocks.balances.items() for row in rows
@@ -146,14 +147,14 @@ def day(code: int) -> str:
     return str(np.datetime64(int(code), "D"))
 
 
-def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
+def shock_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
     """One row for each shock: the drop, what came after, its benchmark, and what it counts for."""
     drops, benchmarks = shocks.drops, shocks.benchmarks
-    locked = locked_peers(shocks, windows)
+    locked = locked_peers(shocks, config.windows)
     rows = []
     for k, shock in enumerate(drops.shock_id):
         placebos, overlaps = benchmarks.placebos(k), drops.overlaps[k]
-        place = rank_of(shocks, k)
+        place = rank_of(shocks, k, config)
         rows.append(
             {
                 "shock_id": shock,
@@ -187,9 +188,9 @@ def shock_rows(shocks: Shocks, windows: Windows) -> list[dict[str, Any]]:
     return rows
 
 
-def rank_of(shocks: Shocks, k: int) -> Rank | None:
+def rank_of(shocks: Shocks, k: int, config: StudyConfig) -> Rank | None:
     """Return one shock's rank by the verdict's estimator: among comparable falls, or among its matched placebos."""
-    if shocks.history.config.reversal.estimator == "matched":
+    if config.reversal.estimator == "matched":
         return rank_among(shocks.drops.post[k], shocks.benchmarks.placebos(k))
     found = shocks.comparison.excess(np.arange(len(shocks.label)) == k)
     return Rank(found.rank, found.among, found.p_value, found.p_floor) if found.rank else None
@@ -237,13 +238,13 @@ def balance_rows(shocks: Shocks) -> list[dict[str, Any]]:
     return rows
 
 
-def case_study(shocks: Shocks) -> dict[str, Any] | None:
+def case_study(shocks: Shocks, config: StudyConfig) -> dict[str, Any] | None:
     """The case study's numbers and its sentence; None without a shock that fell."""
     k = shocks.case
     if k is None:
         return None
     drops, benchmarks = shocks.drops, shocks.benchmarks
-    placebos, rank = benchmarks.placebos(k), rank_of(shocks, k)
+    placebos, rank = benchmarks.placebos(k), rank_of(shocks, k, config)
     facts = {
         "shock_id": str(drops.shock_id[k]),
         "label": str(shocks.label[k]),
@@ -257,12 +258,12 @@ def case_study(shocks: Shocks) -> dict[str, Any] | None:
     }
     moved = {"shock": facts["shock_id"], "drop": drops.drop[k], "s": drops.drop_s[k], "post": drops.post[k]}
     if rank is None:
-        matched = shocks.history.config.reversal.estimator == "matched"
+        matched = config.reversal.estimator == "matched"
         why = Reason("case.none", shock=facts["shock_id"], why=benchmarks.reasons[k])
         return {**facts, "rank": None, "sentence": why if matched else Reason("case.not_compared", **moved)}
     place = {"rank": rank.rank, "among": rank.among, "p_rank": rank.p_value, "p_rank_floor": rank.floor}
     numbers = {"rank": rank.rank, "among": rank.among, "p": rank.p_value, "floor": shown_floor(rank.floor)}
-    if shocks.history.config.reversal.estimator != "matched":
+    if config.reversal.estimator != "matched":
         return {**facts, **place, "sentence": Reason("case.compared", **numbers, **moved)}
     kind = "drop" if drops.qualifies[k] else "fall"
     sentence = Reason(f"case.{kind}", m=len(placebos), placebos=placebos.mean(), **numbers, **moved)
@@ -288,8 +289,8 @@ def reversal_summary(found: Findings, config: StudyConfig) -> dict[str, Any]:
         "verdict": answers.pop(question),
         "exploratory": {**exploratory, **late},
         "verdicts": answers,
-        "case_study": case_study(shocks),
-        "endpoints": told(found.endpoints, shocks, config),
+        "case_study": case_study(shocks, config),
+        "endpoints": told(shocks, config),
         "gates": [_row(gate) for gate in found.gates],
         "sign_flips": sign_flips(shocks, shocks.asked),
         "leave_one_out": _range(shocks),
@@ -334,8 +335,13 @@ def measures(
     gaps = kept.optional("synthetic", lambda: synthetic_gaps(shocks), lambda why: why)
     for group in shocks.members:
         make = functools.partial(_measures_of, shocks, placebos, group, gaps, config)
-        rows += kept.optional("measures", make, functools.partial(_no_measures, group), of=group)
+        missing = functools.partial(_missing, "excess_post", group)
+        rows += kept.optional("measures", make, missing, of=group)
     return rows
+
+
+def _missing(measure: str, group: str, why: Reason) -> list[Measure]:
+    return [Measure(measure=measure, group=group, note=why)]
 
 
 def _measures_of(
@@ -348,19 +354,15 @@ def _measures_of(
     ]
 
 
-def _no_measures(group: str, why: Reason) -> list[Measure]:
-    return [Measure(measure="excess_post", group=group, note=why)]
-
-
-def endpoint_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
+def endpoint_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
     """One row for each endpoint, with Holm's adjustment over them."""
     label = shocks.label == config.reversal.label
-    adjusted = holm(np.array([each.found.p_value for each in found])).tolist()
+    adjusted = holm(np.array([each.found.p_value for each in shocks.endpoints])).tolist()
     return [
         {
-            "endpoint": each.name,
-            "window_drop": span(each.drop),
-            "window_post": span(each.post),
+            "endpoint": name,
+            "window_drop": span(each.windows.drop),
+            "window_post": span(each.windows.post),
             "n_asked": int(label.sum()),
             "n_drops": int((label & each.drops.qualifies).sum()),
             "n_judged": len(np.unique(shocks.drops.day0[each.counted])),
@@ -371,19 +373,23 @@ def endpoint_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig
             "p_holm": p_holm,
             "k_eff": each.found.k_eff,
             "kind": each.kind,
+            "n_late": len(np.unique(shocks.drops.day0[each.late])),
+            "effect_late": each.found_late.effect,
+            "lower_late": each.found_late.lower,
+            "upper_late": each.found_late.upper,
         }
-        for each, p_holm in zip(found, adjusted, strict=True)
+        for name, each, p_holm in zip("AB", shocks.endpoints, adjusted, strict=False)
     ]
 
 
-def drop_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
+def drop_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
     """One row for each shock and endpoint: its drop, how far it lies from each threshold, and what followed."""
     rule = config.reversal
     return [
         {
             "shock_id": str(shock),
             "label": str(shocks.label[k]),
-            "endpoint": each.name,
+            "endpoint": name,
             "car_drop": each.drops.drop[k],
             "s_drop": each.drops.drop_s[k],
             "qualifies": bool(each.drops.qualifies[k]),
@@ -394,7 +400,7 @@ def drop_rows(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) ->
             "counted": bool(each.counted[k]),
         }
         for k, shock in enumerate(shocks.drops.shock_id)
-        for each in found
+        for name, each in zip("AB", shocks.endpoints, strict=False)
     ]
 
 
@@ -407,11 +413,11 @@ def _distances(each: Endpoint, k: int, rule: Reversal) -> dict[str, float]:
     }
 
 
-def told(found: Sequence[Endpoint], shocks: Shocks, config: StudyConfig) -> dict[str, Any]:
+def told(shocks: Shocks, config: StudyConfig) -> dict[str, Any]:
     """Return what page 1 says of the endpoints: drops that had bounced by the next close, and the case by day 0."""
-    if len(found) < 2:
+    if len(shocks.endpoints) < 2:
         return {}
-    first, second = found
+    first, second = shocks.endpoints
     bounced = second.drops.qualifies & ~first.drops.qualifies & (second.next_day > 0)
     facts = {"n_day0": int(second.drops.qualifies.sum()), "n_bounced": int(bounced.sum())}
     sentence = Reason("endpoints.bounced", bounced=facts["n_bounced"], n=facts["n_day0"])
@@ -431,8 +437,8 @@ def _of_case(each: Endpoint, shocks: Shocks, config: StudyConfig) -> Reason:
         "by": abs(_distances(each, k, config.reversal)["by_s"]),
         "next": each.next_day[k],
         "post": each.drops.post[k],
-        "first": each.post[0],
-        "last": each.post[1],
+        "first": each.windows.post[0],
+        "last": each.windows.post[1],
     }
     only = np.arange(len(shocks.label)) == k
     if not each.drops.qualifies[k] or not each.comparison.comparable(len(only))[k]:

@@ -10,20 +10,14 @@ import numpy as np
 from scipy import special
 
 from eventstudy.config import StudyConfig, Window, Windows
+from eventstudy.core.abnormal import ShockPortfolios
 from eventstudy.core.arrays import Bools, Counts, Floats
 from eventstudy.core.checks.multiplicity import holm
 from eventstudy.core.statistics.dates import sign_flip_floor, sign_flip_p, sign_vectors, student, t_interval
 from eventstudy.core.statistics.sample import two_sided
 from eventstudy.errors import Reason
 from eventstudy.reversal.matching import Placebo
-from eventstudy.reversal.permutation import (
-    date_means,
-    date_names,
-    date_sets,
-    excess,
-    leave_one_out,
-    matched_permutation,
-)
+from eventstudy.reversal.permutation import date_means, date_names, leave_one_out, sets_test
 from eventstudy.reversal.question import Shocks, sign_flips
 from eventstudy.reversal.verdict import EFFECTS
 
@@ -206,17 +200,13 @@ def half_life(mean_path: Floats) -> float:
         return NAN
     t = np.arange(len(mean_path))
     grid = np.linspace(0.01, 0.99, 981)
-    errors = [_fit_error(phi**t, mean_path) for phi in grid]
-    best = int(np.argmin(errors))
+    x = grid[:, None] ** t
+    x, y = x - x.mean(axis=1, keepdims=True), mean_path - mean_path.mean()
+    slope = (x @ y) / (x * x).sum(axis=1)
+    best = int(np.argmin(((y - slope[:, None] * x) ** 2).sum(axis=1)))
     if best == len(grid) - 1:
         return NAN
     return float(np.log(0.5) / np.log(grid[best]))
-
-
-def _fit_error(regressor: Floats, values: Floats) -> float:
-    x = regressor - regressor.mean()
-    slope = (x @ values) / (x @ x)
-    return float(((values - values.mean() - slope * x) ** 2).sum())
 
 
 def answer_measures(shocks: Shocks, group: str) -> Iterator[Measure]:
@@ -247,14 +237,24 @@ def set_measures(shocks: Shocks, placebos: Sequence[Placebo], group: str, config
     mask = shocks.members[group]
     x = shocks.by_date(shocks.excess, mask)
     yield from _tests(group, x, config)
-    yield from _variants(shocks, group, mask)
-    yield from _windows(shocks, group, mask, config)
+    flips = sign_flips(shocks, mask)
+    for name, values in shocks.variants.items():
+        known = shocks.by_date(values, mask & np.isfinite(values))
+        yield mean_measure(f"excess_{name}", group, known, note=Reason("note.sign_differs" if name in flips else ""))
+    for window, values, p, adjusted in window_tests(shocks, mask, config):
+        note = Reason("note.holm", p=adjusted) if np.isfinite(adjusted) else NO_NOTE
+        yield replace(mean_measure(f"excess_{window}", group, values), p_value=p, note=note)
     yield from _tiers(shocks, placebos, group, mask)
     yield from _without_drops(shocks, placebos, group, mask)
     yield from _ratios(shocks, group, mask)
-    yield share(group, x)
+    value, low, high = share_positive(x)
+    row = Measure(measure="share_positive", group=group, n_dates=len(x), note=Reason("note.binomial"))
+    yield replace(row, estimate=value, lower=low, upper=high)
     yield from _recovery(shocks, group, mask, config.windows)
-    yield from _leave_one_out(shocks, group, mask)
+    if len(x) > 1:
+        low, high, worst = influence(shocks, mask)
+        row = Measure(measure="excess_leave_one_out", group=group, n_dates=len(x), estimate=float(x.mean()))
+        yield replace(row, lower=low, upper=high, note=Reason("note.leave_one_out", shock=worst))
 
 
 def _tests(group: str, x: Floats, config: StudyConfig) -> Iterator[Measure]:
@@ -269,44 +269,25 @@ def _tests(group: str, x: Floats, config: StudyConfig) -> Iterator[Measure]:
     yield Measure(measure="excess_post_sign_flip", group=group, n_dates=k, estimate=mean, p_value=p, note=note)
 
 
-def _variants(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:
-    flips = sign_flips(shocks, mask)
-    for name, values in shocks.variants.items():
-        known = shocks.by_date(values, mask & np.isfinite(values))
-        note = Reason("note.sign_differs") if name in flips else None
-        yield mean_measure(f"excess_{name}", group, known, note=note)
-
-
-def _windows(shocks: Shocks, group: str, mask: Bools, config: StudyConfig) -> Iterator[Measure]:
-    """Secondary windows after the drop, with Holm's adjustment over them."""
-    windows = secondary_windows(config.windows)
-    tests = [window_test(shocks, window, mask, config) for window in windows]
-    adjusted = holm(np.array([p for _, p in tests]))
-    for window, (values, p), q in zip(windows, tests, adjusted.tolist(), strict=True):
-        note = Reason("note.holm", p=q) if np.isfinite(q) else NO_NOTE
-        plain = mean_measure(f"excess_{span(window)}", group, values)
-        yield replace(plain, p_value=p, note=note)
-
-
-def secondary_windows(windows: Windows) -> list[Window]:
-    """Windows of the settings that lie after the drop, the primary one left out."""
-    return [w for w in windows.all_car if w[0] > windows.drop[1] and w != windows.post]
-
-
 def span(window: Window) -> str:
     """Write a window as the tables do."""
     return f"[{window[0]},{window[1]}]"
 
 
-def window_test(shocks: Shocks, window: Window, mask: Bools, config: StudyConfig) -> tuple[Floats, float]:
-    """X_k of another window over the marked shocks, and the two-sided p of the matched permutation."""
-    if shocks.sets is None:
-        return np.zeros(0), NAN
-    events, others = shocks.sets.car(window)
-    rows = [k for k in np.flatnonzero(mask) if np.isfinite(events[k]) and len(others[k])]
-    post, kept = date_sets(shocks.drops.day0[rows], events[rows], [others[k] for k in rows])
-    test = matched_permutation(post, kept, draws=config.tests.draws, seed=config.study.seed)
-    return excess(post, kept), test.two_sided
+def window_tests(shocks: Shocks, mask: Bools, config: StudyConfig) -> list[tuple[str, Floats, float, float]]:
+    """X_k over each window after the drop but the primary one, the permutation's p, and Holm's over these windows."""
+    after = [w for w in config.windows.all_car if w[0] > config.windows.drop[1] and w != config.windows.post]
+    tests: list[tuple[Floats, float]] = []
+    for window in after:
+        if shocks.sets is None:
+            tests.append((np.zeros(0), NAN))
+            continue
+        events, others = shocks.sets.car(window)
+        own, sets = events[mask], [others[int(k)] for k in np.flatnonzero(mask)]
+        x, test = sets_test(shocks.drops.day0[mask], own, sets, draws=config.tests.draws, seed=config.study.seed)
+        tests.append((x, test.two_sided))
+    adjusted = holm(np.array([p for _, p in tests])).tolist()
+    return [(span(window), *test, p) for window, test, p in zip(after, tests, adjusted, strict=True)]
 
 
 def _tiers(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools) -> Iterator[Measure]:
@@ -359,27 +340,22 @@ def _ratios(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:
         yield replace(row, lower=ratio.lower, upper=ratio.upper)
 
 
-def share(group: str, x: Floats) -> Measure:
-    """Share of dates with X_k > 0 and its exact interval."""
-    value, low, high = share_positive(x)
-    note = Reason("note.binomial")
-    return Measure(
-        measure="share_positive", group=group, estimate=value, lower=low, upper=high, n_dates=len(x), note=note
-    )
+def _cumulated(portfolios: ShockPortfolios, daily: Floats, windows: Windows) -> Floats:
+    """Running sum of the weighted mean of the members' daily values, (P, L2); NaN without a member."""
+    weight = portfolios.peer_weights((windows.drop[0], windows.post[1]))
+    path: Floats = np.cumsum(portfolios.total(weight[:, None] * np.nan_to_num(daily)), axis=1)
+    path[portfolios.total(weight) == 0] = np.nan
+    return path
 
 
-def cumulative_paths(shocks: Shocks, windows: Windows) -> Floats:
-    """Cumulative log abnormal return of every portfolio of the matched sets from day 0 on, (P, L2)."""
-    assert shocks.sets is not None
-    portfolios, window = shocks.sets.portfolios, (windows.drop[0], windows.post[1])
-    weight, abnormal, rows = portfolios.peer_weights(window), portfolios.abnormal, portfolios.members
+def _log_paths(portfolios: ShockPortfolios, kind: str, windows: Windows) -> Floats:
+    """Cumulative log abnormal return of every portfolio from day 0 on, (P, L2)."""
+    abnormal, rows = portfolios.abnormal, portfolios.members
     real, normal = abnormal.panel.event_returns[rows], abnormal.expected.mean[rows]
-    daily = real - normal if shocks.history.panel.kind == "log" else np.log1p(real) - np.log1p(normal)
-    total = portfolios.total(weight[:, None] * np.nan_to_num(daily))
-    total[portfolios.total(weight) == 0] = np.nan
-    before = abnormal.tau < window[0]
-    total[:, before] = 0.0
-    path: Floats = np.cumsum(total, axis=1)
+    daily = real - normal if kind == "log" else np.log1p(real) - np.log1p(normal)
+    before = abnormal.tau < windows.drop[0]
+    daily[:, before] = 0.0
+    path = _cumulated(portfolios, daily, windows)
     path[:, before] = np.nan
     return path
 
@@ -389,7 +365,7 @@ def _recovery(shocks: Shocks, group: str, mask: Bools, windows: Windows) -> Iter
     if sets is None or not len(rows):
         return
     tau, end = sets.portfolios.abnormal.tau, windows.drop[1]
-    path = cumulative_paths(shocks, windows)
+    path = _log_paths(sets.portfolios, shocks.history.panel.kind, windows)
     others = np.concatenate([sets.placebos[int(k)] for k in rows])
     for name, at in (("", sets.event[rows]), ("_placebos", others)):
         at = at[np.isfinite(path[at, -1])]
@@ -407,15 +383,6 @@ def _survival(name: str, group: str, time: Floats, seen: Bools, horizon: int) ->
     last, error = (float(survival[-1]), float(se[-1])) if len(times) else (1.0, 0.0)
     note = Reason("note.survival", share=1 - last, se=error, day=horizon, n=int((~seen).sum()))
     return Measure(measure=name, group=group, estimate=median_time(times, survival), n_dates=len(time), note=note)
-
-
-def _leave_one_out(shocks: Shocks, group: str, mask: Bools) -> Iterator[Measure]:
-    x = shocks.by_date(shocks.excess, mask)
-    if len(x) < 2:
-        return
-    low, high, worst = influence(shocks, mask)
-    name, mean, note = "excess_leave_one_out", float(x.mean()), Reason("note.leave_one_out", shock=worst)
-    yield Measure(measure=name, group=group, estimate=mean, lower=low, upper=high, n_dates=len(x), note=note)
 
 
 def influence(shocks: Shocks, mask: Bools) -> tuple[float, float, str]:
@@ -436,21 +403,15 @@ def gates(shocks: Shocks, interaction: Measure, config: StudyConfig) -> list[Gat
     fall, s = shocks.by_date(shocks.drops.drop, mask), shocks.by_date(shocks.drops.drop_s, mask)
     first = two_sided(student(s), "t", len(s) - 1.0) if len(s) > 1 else NAN
     blocked = NO_NOTE if np.isfinite(interaction.p_value) else interaction.note
-    steps: list[tuple[Reason, float, float, Reason]] = [
-        (
-            Reason("gate.drops"),
-            float(fall.mean()) if len(fall) else NAN,
-            first,
-            Reason("" if len(s) > 1 else "gate.two_dates"),
-        ),
+    mean, two = float(fall.mean()) if len(fall) else NAN, Reason("" if len(s) > 1 else "gate.two_dates")
+    steps = [
+        (Reason("gate.drops"), mean, first, two),
         (Reason("gate.excess"), answer.effect, answer.p_value, Reason("" if answer.n_dates else "gate.no_benchmark")),
         (Reason("gate.genuine"), interaction.estimate, interaction.p_value, blocked),
     ]
-    windows = secondary_windows(config.windows)
-    tests = [window_test(shocks, window, mask, config) for window in windows]
-    for window, (values, _), p in zip(windows, tests, holm(np.array([p for _, p in tests])), strict=True):
+    for window, values, _, p in window_tests(shocks, mask, config):
         mean = float(values.mean()) if len(values) else NAN
-        steps.append((Reason("gate.window", window=span(window)), mean, float(p), NO_NOTE))
+        steps.append((Reason("gate.window", window=window), mean, p, NO_NOTE))
     sequence: list[Gate] = []
     reached = True
     for number, (hypothesis, estimate, p, reason) in enumerate(steps, start=1):
@@ -480,10 +441,7 @@ def path_rows(shocks: Shocks, windows: Windows) -> Iterator[PathDay]:
     if sets is None:
         return
     portfolios = sets.portfolios
-    weight = portfolios.peer_weights((windows.drop[0], windows.post[1]))
-    daily = portfolios.total(weight[:, None] * np.nan_to_num(portfolios.abnormal.ar[portfolios.members]))
-    cumulative = np.cumsum(daily, axis=1)
-    cumulative[portfolios.total(weight) == 0] = np.nan
+    cumulative = _cumulated(portfolios, portfolios.abnormal.ar[portfolios.members], windows)
     for group, mask in shocks.members.items():
         rows, day0 = np.flatnonzero(mask), shocks.drops.day0[mask]
         if not len(rows):

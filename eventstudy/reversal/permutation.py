@@ -125,6 +125,15 @@ def matched_permutation(events: Floats, placebos: Sequence[Floats], *, draws: in
     return PermutationTest(greater=greater, less=less, two_sided=both, floor=floor, draws=len(sums), exact=exact)
 
 
+def sets_test(
+    day0: Days, events: Floats, placebos: Sequence[Floats], *, draws: int, seed: int
+) -> tuple[Floats, PermutationTest]:
+    """Excess of each date over its placebos, (D,), and the test of its mean; shocks without a number are left out."""
+    rows = [k for k, others in enumerate(placebos) if np.isfinite(events[k]) and len(others)]
+    own, sets = date_sets(day0[rows], events[rows], [placebos[k] for k in rows])
+    return excess(own, sets), matched_permutation(own, sets, draws=draws, seed=seed)
+
+
 def shown_floor(floor: float) -> float:
     """Round the smallest possible p down to two significant digits: no p below what is shown is possible."""
     if not floor > 0:

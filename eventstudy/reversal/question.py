@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eventstudy.config import Reversal, StudyConfig, Window
+from eventstudy.config import Reversal, StudyConfig, Windows
 from eventstudy.core.abnormal import ShockPortfolios
 from eventstudy.core.arrays import Bools, Counts, Floats, Texts
 from eventstudy.core.estimation import Computed
@@ -53,13 +53,51 @@ EXPLORATORY = ";exploratory"
 Group = tuple[Bools, Bools, Reason]
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointDrops:
-    """Drops of the K shocks by the windows of one endpoint, and their CARs of the day after day 0, (K,)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What one endpoint makes of K shocks; arrays of shape (K,).
+
+    Attributes
+    ----------
+    history
+        The price history, asked with the endpoint's drop and post window.
+    drops, next_day
+        Drop and aftermath of each shock, and its CAR of the day after day 0.
+    comparison
+        The drops and the controls of the peers that they name.
+    in_time, counted
+        Whether the label was known before the post window, and which shocks the answer rests on.
+    late
+        Shocks of the exploratory answer: those labelled after the drop count too.
+    """
 
     history: History
     drops: PeerDrops
     next_day: Floats
+    comparison: Comparison
+    in_time: Bools
+    counted: Bools
+    late: Bools
+
+    @property
+    def windows(self) -> Windows:
+        """The settings' windows with the endpoint's own."""
+        return self.history.config.windows
+
+    @property
+    def found(self) -> Excess:
+        """The regression on the shocks that count."""
+        return self.comparison.excess(self.counted)
+
+    @property
+    def found_late(self) -> Excess:
+        """The regression of the exploratory answer."""
+        return self.comparison.excess(self.late)
+
+    @property
+    def kind(self) -> str:
+        """Kind of verdict by this endpoint alone."""
+        return kind_of(self.found, smallest_margin(self.drops.drop[self.counted]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +121,8 @@ class Shocks:
         Shock shown as a case study.
     question : str
         Group of the label in question, known in time: the confirmatory verdict's.
-    ends, comparisons
-        By endpoint, the settings' windows first: drops of the shocks, and shocks that are drops with the control falls
-        of the peers that they name.
+    endpoints
+        ``A``, the windows of the settings, and ``B``, the drop of day 0 alone where the settings' is another.
     members, counted, verdicts
         Shocks of each kind with a valid benchmark and those that its verdict counts, (K,) bool, and the
         verdicts: by group name.
@@ -94,8 +131,7 @@ class Shocks:
     """
 
     history: History
-    ends: tuple[EndpointDrops, ...]
-    comparisons: tuple[Comparison, ...]
+    endpoints: tuple[Endpoint, ...]
     requests: Mapping[str, Sequence[Request]]
     portfolios: ShockPortfolios
     drops: Drops
@@ -117,12 +153,12 @@ class Shocks:
     @property
     def comparison(self) -> Comparison:
         """Drops by the windows of the settings, and their controls."""
-        return self.comparisons[0]
+        return self.endpoints[0].comparison
 
     @property
     def traits(self) -> Floats:
         """What placebos are matched on, (K, V)."""
-        return self.ends[0].drops.traits
+        return self.endpoints[0].drops.traits
 
     @property
     def in_time(self) -> Bools:
@@ -162,27 +198,46 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
     fits = history.fits(requests)
     portfolios = history.portfolios(fits)
     fallen = drops(portfolios, config.windows.drop, config.windows.post, config.reversal)
-    leads = leads_of_shocks(portfolios.shock_id, computed)
+    leads = [computed.selection.leads[name] for name in portfolios.shock_id.tolist()]
     label = np.array([lead.event.label for lead in leads], dtype=np.str_)
     ticker = portfolios.abnormal.panel.ticker[portfolios.members]
     tickers = tuple(tuple(sorted(ticker[first:last].tolist())) for first, last in portfolios.spans())
     case = _case(fallen, label, config.reversal)
-    ends = [_end(history, portfolios), *_of_day_0(history, fits, leads)]
+    ends = [(history, peer_drops(portfolios, config), portfolios.car((1, 1))), *_of_day_0(history, fits, leads)]
     peers = named_peers(leads, headline, config)
-    controls, comparisons = _compared(ends, tickers, peers, event_days(computed), label=label, case=case)
+    fell = [(asked, drops) for asked, drops, _ in ends]
+    controls, comparisons = _compared(fell, tickers, peers, event_days(computed), label=label, case=case)
+    reasons = [label_reasons(leads, computed, headline, asked.config) for asked, _ in fell]
+    endpoints = []
+    for (asked, own, next_day), comparison, reason in zip(ends, comparisons, reasons, strict=True):
+        in_time: Bools = reason == ""
+        asked_drops = own.qualifies & (label == config.reversal.label) & comparison.comparable(len(label))
+        counted, late = (
+            without_overlaps(mask, fallen.shock_id, fallen.overlaps) for mask in (asked_drops & in_time, asked_drops)
+        )
+        endpoints.append(
+            Endpoint(
+                history=asked,
+                drops=own,
+                next_day=next_day,
+                comparison=comparison,
+                in_time=in_time,
+                counted=counted,
+                late=late,
+            )
+        )
     days = controls.days_of()
     sets = matched_sets(history, requests, fallen.shock_id, tickers, days) if any(map(len, days)) else None
     shocks = Shocks(
         history=history,
-        ends=tuple(ends),
-        comparisons=tuple(comparisons),
+        endpoints=tuple(endpoints),
         requests=requests,
         portfolios=portfolios,
         drops=fallen,
         event_id=np.array([lead.event.event_id for lead in leads], dtype=np.str_),
         label=label,
         tickers=tickers,
-        label_reason=label_reasons(leads, computed, headline, config),
+        label_reason=reasons[0],
         benchmarks=controls,
         sets=sets,
         variants=variants(history, requests, fallen.shock_id, tickers, days, sets, config),
@@ -193,25 +248,22 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
     return _answered(shocks, headline, config)
 
 
-def _end(history: History, portfolios: ShockPortfolios) -> EndpointDrops:
-    return EndpointDrops(history, peer_drops(portfolios, history.config), portfolios.car((1, 1)))
-
-
-def _of_day_0(history: History, fits: Fits, leads: Sequence[Lead]) -> Iterator[EndpointDrops]:
+def _of_day_0(history: History, fits: Fits, leads: Sequence[Lead]) -> Iterator[tuple[History, PeerDrops, Floats]]:
     """Yield endpoint B; for news of a bare date the deeper drop of day 0 alone and of day 0 with the day before it."""
     own = history.config.windows
     if own.drop == DAY_0 or own.event[0] > DAY_BEFORE[0]:
         return
     alone, wide = (history.of_windows(drop, (1, own.post[1])) for drop in (DAY_0, DAY_BEFORE))
-    end, other = _end(alone, alone.portfolios(fits)), peer_drops(wide.portfolios(fits), wide.config)
+    portfolios = alone.portfolios(fits)
+    drops, other = peer_drops(portfolios, alone.config), peer_drops(wide.portfolios(fits), wide.config)
     bare = np.array([lead.event.precision == "date" for lead in leads], dtype=bool)
-    deeper = bare & (other.drop < end.drops.drop)
-    both, shock = PeerDrops.joined([end.drops, other]), np.arange(len(leads))
-    yield replace(end, drops=both.take(shock + np.where(deeper, len(leads), 0)))
+    deeper = bare & (other.drop < drops.drop)
+    both, shock = PeerDrops.joined([drops, other]), np.arange(len(leads))
+    yield alone, both.take(shock + np.where(deeper, len(leads), 0)), portfolios.car((1, 1))
 
 
 def _compared(
-    ends: Sequence[EndpointDrops],
+    ends: Sequence[tuple[History, PeerDrops]],
     tickers: Sequence[Peers],
     peers: Sequence[Peers],
     days0: Mapping[str, Counts],
@@ -220,7 +272,7 @@ def _compared(
     case: int | None,
 ) -> tuple[Benchmarks, list[Comparison]]:
     """Match placebos to the first endpoint's drops, and set those of each beside its controls."""
-    history, asked = ends[0].history, [end.drops.qualifies & np.isfinite(end.drops.post) for end in ends]
+    history, asked = ends[0][0], [drops.qualifies & np.isfinite(drops.post) for _, drops in ends]
     for other in asked[1:]:
         other &= (label == history.config.reversal.label) | (np.arange(len(label)) == case)
     first = asked[0]
@@ -228,7 +280,7 @@ def _compared(
     # The case need not be a drop, nor its placebos.
     of = {k: (tickers[k], k in lone) for k in [*np.flatnonzero(first).tolist(), *lone]}
     named = [{peers[k] for k in np.flatnonzero(marks).tolist()} for marks in asked]
-    windows = [end.history.config.windows for end in ends]
+    windows = [of_end.config.windows for of_end, _ in ends]
     screened = {names: screen(history, names, windows) for names in {names for names, _ in of.values()}.union(*named)}
     days = {
         key: placebo_days(screened[key[0]][0], history, days0[key[0][0]], falling=key[1]) for key in set(of.values())
@@ -238,18 +290,13 @@ def _compared(
     for (names, _), found in days.items():
         known = wanted[0].get(names, found.falls)
         wanted[0][names] = np.unique(np.concatenate([known, found.falls, found.regular]))
-    past = past_drops([(end.history, own) for end, own in zip(ends, wanted, strict=True)])
+    past = past_drops([(of_end, own) for (of_end, _), own in zip(ends, wanted, strict=True)])
     comparisons = [
-        compare(end.history, end.drops, marks, peers, days0, past[at], controls[at])
-        for at, (end, marks) in enumerate(zip(ends, asked, strict=True))
+        compare(of_end, drops, asked[at], peers, days0, past[at], controls[at])
+        for at, (of_end, drops) in enumerate(ends)
     ]
     searched = {k: days[key] for k, key in of.items()}
-    return benchmarks(ends[0].drops, tickers, past[0], searched, history, label=label, case=case), comparisons
-
-
-def leads_of_shocks(shock_id: Texts, computed: Computed) -> list[Lead]:
-    """Return the lead of each shock."""
-    return [computed.selection.leads[str(name)] for name in shock_id]
+    return benchmarks(ends[0][1], tickers, past[0], searched, history, label=label, case=case), comparisons
 
 
 def event_days(computed: Computed) -> dict[str, Counts]:
@@ -433,65 +480,3 @@ def without_overlaps(asked: Bools, shock_id: Texts, overlaps: Sequence[str]) -> 
         if earlier and kept[shock_id == earlier].any():
             kept[k] = False
     return kept
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """What one endpoint makes of K shocks; arrays of shape (K,).
-
-    Attributes
-    ----------
-    name
-        ``A``, the windows of the settings, or ``B``, the drop of day 0.
-    drop, post
-        The windows.
-    drops
-        Drop and aftermath of each shock.
-    next_day
-        CAR of the day after day 0.
-    in_time, counted
-        Whether the label was known before the post window, and which shocks the answer rests on.
-    comparison, found
-        Controls, and the regression on them.
-    """
-
-    name: str
-    drop: Window
-    post: Window
-    drops: PeerDrops
-    next_day: Floats
-    in_time: Bools
-    counted: Bools
-    comparison: Comparison
-    found: Excess
-
-    @property
-    def kind(self) -> str:
-        """Kind of verdict by this endpoint alone."""
-        return kind_of(self.found, smallest_margin(self.drops.drop[self.counted]))
-
-
-def endpoints(shocks: Shocks, computed: Computed, headline: Sample) -> tuple[Endpoint, ...]:
-    """Answer the question about the label asked by both endpoints; by one where the settings' is day 0."""
-    leads, label = leads_of_shocks(shocks.drops.shock_id, computed), shocks.label
-    found = []
-    for name, end, comparison in zip("AB", shocks.ends, shocks.comparisons, strict=False):
-        config = end.history.config
-        in_time = label_reasons(leads, computed, headline, config) == ""
-        asked = end.drops.qualifies & in_time & (label == config.reversal.label)
-        comparable = comparison.comparable(len(label)) & asked
-        counted = without_overlaps(comparable, shocks.drops.shock_id, shocks.drops.overlaps)
-        found.append(
-            Endpoint(
-                name=name,
-                drop=config.windows.drop,
-                post=config.windows.post,
-                drops=end.drops,
-                next_day=end.next_day,
-                in_time=in_time,
-                counted=counted,
-                comparison=comparison,
-                found=comparison.excess(counted),
-            )
-        )
-    return tuple(found)

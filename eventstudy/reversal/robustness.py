@@ -15,20 +15,11 @@ from eventstudy.core.arrays import Bools, Counts, Floats, Places
 from eventstudy.core.statistics.dates import t_interval
 from eventstudy.errors import EstimationError, EventStudyError, Reason
 from eventstudy.reversal.drops import mean_by_day, recent_deviation
-from eventstudy.reversal.estimator import (
-    FEWEST_CONTROLS,
-    FEWEST_WEEKS,
-    Excess,
-    Falls,
-    clusters,
-    outcome,
-    traits_of,
-    usable,
-)
+from eventstudy.reversal.estimator import FEWEST_CONTROLS, FEWEST_WEEKS, Falls, clusters, outcome, traits_of, usable
 from eventstudy.reversal.history import History, PeerDay, as_kind
 from eventstudy.reversal.matching import MatchedSets, matched_sets
 from eventstudy.reversal.measures import NO_NOTE, Measure, mean_measure, span
-from eventstudy.reversal.permutation import ENUMERATED, date_sets, excess, matched_permutation
+from eventstudy.reversal.permutation import ENUMERATED, date_sets, excess, sets_test
 from eventstudy.reversal.question import Shocks
 
 NAN = float("nan")
@@ -47,37 +38,20 @@ DateSets = tuple[Floats, list[Floats]]
 
 def robustness(shocks: Shocks, group: str, gaps: Gaps | Reason, config: StudyConfig) -> Iterator[Measure]:
     """Yield the mean excess of one kind of drops by each estimator, whichever the verdict rests on."""
-    seed, draws = config.study.seed, config.tests.draws
-    yield _by_regression(shocks, group)
-    yield _by_weights(shocks, group)
-    yield _by_days(shocks, group, config)
-    yield _by_sets(shocks, group, draws=draws, seed=seed)
-    yield by_synthetic(shocks, group, gaps, config)
-
-
-def _by_regression(shocks: Shocks, group: str) -> Measure:
-    """Return the regression over all comparable falls, or the rank among them."""
-    found = shocks.comparison.excess(shocks.counted[group])
+    falls, mask = shocks.comparison, shocks.counted[group]
+    dates = len(np.unique(shocks.drops.day0[mask]))
+    found = falls.excess(mask)
     name = "rank" if found.rank else "regression"
     note = Reason(f"note.by_{name}", p=found.p_greater, floor=found.p_floor, n=found.n_controls)
-    return _measure("excess_regression", shocks, group, found, found.reason or note)
-
-
-def _by_weights(shocks: Shocks, group: str) -> Measure:
-    """Return the excess over controls weighted to be like the drops."""
-    found = weighted(shocks.comparison.of(shocks.counted[group]))
-    note = Reason("note.by_weights" if np.isfinite(found.effect) else "note.no_weights")
-    return _measure("excess_weighted", shocks, group, found, note)
-
-
-def _measure(name: str, shocks: Shocks, group: str, found: Excess | Weighted, note: Reason) -> Measure:
-    row = Measure(measure=name, group=group, estimate=found.effect, n_dates=_dates(shocks, group), note=note)
-    return replace(row, lower=found.lower, upper=found.upper, p_value=found.p_value)
-
-
-def _dates(shocks: Shocks, group: str) -> int:
-    """Dates that the verdict on these drops counts."""
-    return len(np.unique(shocks.drops.day0[shocks.counted[group]]))
+    row = Measure(measure="excess_regression", group=group, n_dates=dates, estimate=found.effect, lower=found.lower)
+    yield replace(row, upper=found.upper, p_value=found.p_value, note=found.reason or note)
+    effect, low, high, p = weighted(falls.of(mask))
+    note = Reason("note.by_weights" if np.isfinite(effect) else "note.no_weights")
+    row = Measure(measure="excess_weighted", group=group, n_dates=dates, estimate=effect, lower=low)
+    yield replace(row, upper=high, p_value=p, note=note)
+    yield replace(_by_days(shocks, group, config), n_dates=dates)
+    yield _by_sets(shocks, group, config)
+    yield by_synthetic(shocks, group, gaps, config)
 
 
 def _by_days(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
@@ -101,34 +75,20 @@ def _by_days(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
     value = np.bincount(at.ravel(), weight[used] * ar[used]) / np.bincount(at.ravel(), weight[used])
     number = np.unique(pairs[:, 1], return_inverse=True)[1]
     alpha = (last - first + 1) * np.bincount(number, value) / np.bincount(number) if len(value) else np.zeros(0)
-    row = mean_measure("calendar_time_alpha", group, alpha, note=Reason("note.by_days", n=len(alpha)))
-    return replace(row, n_dates=_dates(shocks, group))
+    return mean_measure("calendar_time_alpha", group, alpha, note=Reason("note.by_days", n=len(alpha)))
 
 
-def _by_sets(shocks: Shocks, group: str, *, draws: int, seed: int) -> Measure:
+def _by_sets(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
     """Return the mean over matched placebo sets and the p-value of their permutation."""
-    mask = shocks.members[group]
-    rows, x = np.flatnonzero(mask), shocks.by_date(shocks.excess, mask)
-    post, sets = date_sets(
-        shocks.drops.day0[rows], shocks.drops.post[rows], [shocks.benchmarks.placebos(int(k)) for k in rows]
-    )
-    test = matched_permutation(post, sets, draws=draws, seed=seed)
+    mask, drops = shocks.members[group], shocks.drops
+    x, sets = shocks.by_date(shocks.excess, mask), [shocks.benchmarks.placebos(int(k)) for k in np.flatnonzero(mask)]
+    _, test = sets_test(drops.day0[mask], drops.post[mask], sets, draws=config.tests.draws, seed=config.study.seed)
     note = Reason("note.by_matched", p=test.greater, floor=test.floor) if len(x) else NO_NOTE
     return replace(mean_measure("excess_matched", group, x, note=note), p_value=test.two_sided)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weighted:
-    """Excess over weighted controls, in returns; NaN where no weights make the means equal."""
-
-    effect: float = NAN
-    lower: float = NAN
-    upper: float = NAN
-    p_value: float = NAN
-
-
-def weighted(falls: Falls, *, level: float = 0.05) -> Weighted:
-    """Estimate the mean excess over controls with entropy weights, as a row beside the regression.
+def weighted(falls: Falls, *, level: float = 0.05) -> tuple[float, float, float, float]:
+    """Mean excess over controls with entropy weights, its interval and p; NaN where no weights make the means equal.
 
     Notes
     -----
@@ -143,11 +103,11 @@ def weighted(falls: Falls, *, level: float = 0.05) -> Weighted:
     falls = falls.take(usable(falls))
     event, weeks = falls.event, len(np.unique(falls.week[falls.event]))
     if weeks < FEWEST_WEEKS:
-        return Weighted()
+        return NAN, NAN, NAN, NAN
     x = traits_of(falls)
     w = entropy_weights(x[~event], x[event].mean(axis=0))
     if w is None:
-        return Weighted()
+        return NAN, NAN, NAN, NAN
     z, share = outcome(falls), np.zeros(len(falls))
     share[event], share[~event] = 1.0 / event.sum(), -w
     about = z - np.where(event, z[event].mean(), w @ z[~event])
@@ -155,8 +115,7 @@ def weighted(falls: Falls, *, level: float = 0.05) -> Weighted:
     unit = float((1.0 / falls.scale()[event]).mean())
     effect, se = float(share @ z) / unit, float(np.sqrt((of_cluster**2).sum())) / unit
     half = float(special.stdtrit(weeks - 1, 1 - level / 2)) * se
-    p = float(2 * special.stdtr(weeks - 1, -abs(effect / se)))
-    return Weighted(effect=effect, lower=effect - half, upper=effect + half, p_value=p)
+    return effect, effect - half, effect + half, float(2 * special.stdtr(weeks - 1, -abs(effect / se)))
 
 
 def entropy_weights(x: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -423,7 +382,7 @@ def specification_curve(shocks: Shocks, config: StudyConfig) -> list[Specificati
                     sets += [_asked(shocks, formed, window) for window in POST_WINDOWS]
     if not sets:
         raise EstimationError("no model of the curve can be fitted to the placebo dates")
-    over = [_excess(*pair) for pair in sets]
+    over = [excess(events, [values[np.isfinite(values)] for values in placebos]) for events, placebos in sets]
     means = np.array([np.nanmean(values) for values in over])
     ends = [t_interval(values[np.isfinite(values)]) for values in over]
     median, p = float(np.median(means)), _joint_p(sets, config.study.seed)
@@ -461,10 +420,6 @@ def _asked(shocks: Shocks, formed: MatchedSets, window: Window) -> DateSets:
     """CARs of the dates in question and of each one's placebos; a placebo lost in one set is NaN."""
     car, rows = formed.portfolios.car(window), np.flatnonzero(shocks.asked)
     return date_sets(shocks.drops.day0[rows], car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows])
-
-
-def _excess(events: Floats, placebos: Sequence[Floats]) -> Floats:
-    return excess(events, [values[np.isfinite(values)] for values in placebos])
 
 
 def _joint_p(sets: Sequence[DateSets], seed: int) -> float:

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -154,7 +155,19 @@ class Evidence:
 
 def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     """Say what the excess over comparable falls allows, by the estimator that the evidence has."""
-    return _of_sets(evidence, seed=seed, draws=draws) if evidence.falls is None else _of_falls(evidence, evidence.falls)
+    x, k = evidence.excess, len(evidence.excess)
+    shared = {
+        "n_dates": k,
+        "n_events": evidence.n_events,
+        "n_effective": evidence.n_effective,
+        "sd": float(x.std(ddof=1)) if k > 1 else math.nan,
+        "margin": smallest_margin(evidence.drop),
+        "reason": "" if k else _why_nothing(evidence),
+        "attainable": evidence.attainable,
+    }
+    if evidence.falls is None:
+        return _of_sets(evidence, shared, seed=seed, draws=draws)
+    return _of_falls(evidence, evidence.falls, shared)
 
 
 def smallest_margin(drop: Floats) -> float:
@@ -169,7 +182,7 @@ def kind_of(found: Excess, margin: float) -> str:
     return EQUIVALENT if found.equivalence_p(margin) <= LEVEL else INCONCLUSIVE
 
 
-def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
+def _of_falls(evidence: Evidence, found: Excess, shared: Mapping[str, Any]) -> Verdict:
     """Answer by the regression over all comparable falls.
 
     Notes
@@ -179,16 +192,13 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
     1987). Else inconclusive, with the smallest effect that 80 % power would have found; all from one standard
     error with its degrees of freedom. Dates of one or two weeks are ranked, and never more than inconclusive.
     """
-    x, k = evidence.excess, len(evidence.excess)
-    margin = smallest_margin(evidence.drop)
-    ranked = found.rank > 0
-    equivalence = found.equivalence_p(margin)
+    k, margin, ranked = len(evidence.excess), shared["margin"], found.rank > 0
     kind = kind_of(found, margin)
-    sd = float(x.std(ddof=1)) if k > 1 else float("nan")
     shrunk, p_costs = found.shrunken(SMALLEST_MARGIN)
     between, df_share = found.per_date(k)
     needed = _needed(between, df_share)
     return Verdict(
+        **shared,
         kind=kind,
         sentence=_sentence_of_falls(evidence, found, kind, margin),
         effect=found.effect,
@@ -197,18 +207,12 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
         p_name=found.test,
         p_greater=found.p_greater,
         p_floor=found.p_floor if ranked else math.nan,
-        equivalence_p=equivalence,
-        n_dates=k,
-        n_events=evidence.n_events,
-        n_effective=evidence.n_effective,
-        sd=sd,
+        equivalence_p=found.equivalence_p(margin),
         se_placebos=found.spread,
         mde=found.mde,
-        margin=margin,
         needed=needed,
         ladder=Reason.join([_ladder_of_falls(k, found), _unlike(evidence.unbalanced)], " "),
         more_data=_more_data(evidence, between, needed),
-        reason="" if k else _why_nothing(evidence),
         estimator="rank" if ranked else "regression",
         se=found.se,
         df=found.df,
@@ -217,7 +221,6 @@ def _of_falls(evidence: Evidence, found: Excess) -> Verdict:
         n_clusters=found.n_clusters,
         rank=found.rank,
         among=found.among,
-        attainable=evidence.attainable,
         shrunk=shrunk,
         p_costs=p_costs,
         prior_sd=found.prior_sd,
@@ -267,7 +270,7 @@ def _unlike(traits: tuple[str, ...]) -> Reason:
     return Reason("ladder.unbalanced", traits=Reason.join([Reason(f"trait.{name}") for name in traits], ", "))
 
 
-def _of_sets(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
+def _of_sets(evidence: Evidence, shared: Mapping[str, Any], *, seed: int, draws: int) -> Verdict:
     """Answer by matched placebo sets.
 
     Notes
@@ -279,44 +282,32 @@ def _of_sets(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     1987). Else inconclusive, with the smallest effect that 80 % power would have found: by a t test
     over the dates, or where there is one, of that date against its placebos.
     """
-    x = evidence.excess
-    k = len(x)
-    effect = float(x.mean()) if k else float("nan")
-    sd = float(x.std(ddof=1)) if k > 1 else float("nan")
-    signs = sign_vectors(k, draws=draws, rng=np.random.default_rng(seed)) if k > 1 else np.zeros((0, 0))
-    flip = sign_flip_p(x, signs) if k > 1 else float("nan")
-    margin = smallest_margin(evidence.drop)
-    spread = evidence.spread
+    x, k, sd, margin = evidence.excess, len(evidence.excess), shared["sd"], shared["margin"]
+    flip = sign_flip_p(x, sign_vectors(k, draws=draws, rng=np.random.default_rng(seed))) if k > 1 else math.nan
+    test, spread = evidence.permutation, evidence.spread
     mde = minimum_detectable_effect(sd, k) if k != 1 else detectable(spread.se, spread.df)
     kind = _kind(evidence, margin)
-    test = evidence.permutation
     between = spread.se if k == 1 else sd
     needed = _needed(between)
     return Verdict(
+        **shared,
         kind=kind,
         sentence=_sentence(evidence, kind, flip, mde, margin),
-        effect=effect,
+        effect=float(x.mean()) if k else math.nan,
         interval=t_interval(x),
         p_value=test.two_sided,
         p_name="matched_permutation",
         p_greater=test.greater,
         p_floor=test.floor,
         sign_flip_p=flip,
-        equivalence_p=equivalence_p(x, margin) if k > 1 else float("nan"),
-        n_dates=k,
-        n_events=evidence.n_events,
-        n_effective=evidence.n_effective,
+        equivalence_p=equivalence_p(x, margin) if k > 1 else math.nan,
         n_placebos=evidence.n_placebos,
-        sd=sd,
         se_placebos=spread.se,
         mde=mde,
-        margin=margin,
         needed=needed,
         ladder=_ladder(evidence, sd, mde),
         more_data=_more_data(evidence, between, needed),
-        reason="" if k else _why_nothing(evidence),
         estimator="matched",
-        attainable=evidence.attainable,
     )
 
 

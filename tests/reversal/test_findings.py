@@ -60,7 +60,7 @@ def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
         'reversal.case="E1"',
         "reversal.estimator=matched",
     )
-    facts = case_study(shocks)
+    facts = case_study(shocks, shocks.history.config)
     assert facts is not None
     k = list(shocks.drops.shock_id).index("E1")
     placebos = shocks.benchmarks.placebos(k)
@@ -77,7 +77,7 @@ def test_the_case_study_names_its_rank(tmp_path: Path) -> None:
     p, floor = (far >= far[0] - 1e-15).mean(), (far >= far.max() - 1e-15).mean()
     assert (facts["p_rank"], facts["p_rank_floor"]) == (pytest.approx(p), pytest.approx(floor))
     assert f"(two-sided p of the rank {p:.2f}, which cannot be below {shown_floor(floor):.2g})" in sentence
-    row = shock_rows(shocks, shocks.history.config.windows)[k]
+    row = shock_rows(shocks, shocks.history.config)[k]
     assert (row["rank"], row["among"], row["n_placebos"]) == (rank, m + 1, m)
     assert (row["p_rank"], row["p_rank_floor"]) == (facts["p_rank"], facts["p_rank_floor"])
 
@@ -90,13 +90,13 @@ def test_one_drop_has_one_rank_in_verdict_case_and_tables(tmp_path: Path) -> Non
         event_row("E2", days[2], label="macro"),
     ]
     _, shocks = study(tmp_path, [*rows, *ENDS])
-    verdict, facts = shocks.verdict, case_study(shocks)
+    verdict, facts = shocks.verdict, case_study(shocks, shocks.history.config)
     assert facts is not None
     assert facts["shock_id"] == "E0"  # the newest of the label asked about, not the newest fall
     assert verdict.estimator == "rank"
     ranked = (verdict.rank, verdict.among, verdict.p_value)
     assert (facts["rank"], facts["among"], facts["p_rank"]) == ranked
-    by_shock = {row["shock_id"]: row for row in shock_rows(shocks, shocks.history.config.windows)}
+    by_shock = {row["shock_id"]: row for row in shock_rows(shocks, shocks.history.config)}
     assert (by_shock["E0"]["rank"], by_shock["E0"]["among"], by_shock["E0"]["p_rank"]) == ranked
     assert verdict.among > by_shock["E0"]["n_placebos"] + 1
     assert f"rank {verdict.rank} of {verdict.among} by size" in text(facts["sentence"])
@@ -104,7 +104,7 @@ def test_one_drop_has_one_rank_in_verdict_case_and_tables(tmp_path: Path) -> Non
 
 def test_a_shock_that_is_no_drop_has_no_rank(tmp_path: Path) -> None:
     _, shocks = study(tmp_path, [misread("E0", drop_days(1)[0]), *ENDS], "reversal.drop_min=0.9")
-    facts = case_study(shocks)
+    facts = case_study(shocks, shocks.history.config)
     assert facts is not None
     assert (facts["qualifies"], facts["rank"]) == (False, None)
     assert "which does not count as a drop, so it is not compared" in text(facts["sentence"])

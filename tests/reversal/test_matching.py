@@ -147,7 +147,11 @@ def test_every_tier_is_listed_and_the_excess_can_be_recomputed(tmp_path: Path) -
     _, shocks = study(tmp_path, rows, "reversal.estimator=matched")
     day = int(shocks.benchmarks.days(0)[0])
     listed = placebo_rows(
-        shocks.benchmarks, shocks.drops.shock_id, shocks.ends[0].drops, shocks.label == "genuine", np.array([day + 1])
+        shocks.benchmarks,
+        shocks.drops.shock_id,
+        shocks.endpoints[0].drops,
+        shocks.label == "genuine",
+        np.array([day + 1]),
     )
     tier = {name: [r for r in listed if r.shock_id == "E0" and r.tier == name] for name in ("P0", "P1", "P3")}
     over = shocks.drops.post[0] - np.mean([r.car_post for r in tier["P1"]])

@@ -12,21 +12,18 @@ from reversal_studies import ENDS, drop_days, misread, study
 from studies import event_row
 
 from eventstudy.core.checks.multiplicity import holm
-from eventstudy.core.estimation import Computed, groups, headline_of
-from eventstudy.events import read_events
+from eventstudy.core.estimation import Computed
 from eventstudy.messages import text
 from eventstudy.reversal import Shocks
 from eventstudy.reversal import controls as module
 from eventstudy.reversal.findings import drop_rows, endpoint_rows, told
 from eventstudy.reversal.history import Fits, History
-from eventstudy.reversal.question import Endpoint, endpoints
+from eventstudy.reversal.question import Endpoint
 
 
 def both(folder: Path, rows: list[str], *settings: str) -> tuple[Computed, Shocks, tuple[Endpoint, ...]]:
     computed, shocks = study(folder, rows, *settings)
-    config = shocks.history.config
-    headline = headline_of(list(groups(computed.sample, read_events(folder / "events.csv"), config)), config)
-    return computed, shocks, endpoints(shocks, computed, headline)
+    return computed, shocks, shocks.endpoints
 
 
 def test_endpoint_a_is_the_verdict_and_b_has_windows_of_its_own(tmp_path: Path) -> None:
@@ -37,9 +34,9 @@ def test_endpoint_a_is_the_verdict_and_b_has_windows_of_its_own(tmp_path: Path) 
         for i, day in enumerate(days)
     ]
     _, shocks, (a, b) = both(tmp_path, [*rows, *ENDS])
-    assert (a.drop, a.post, b.drop, b.post) == ((0, 1), (2, 20), (0, 0), (1, 20))
+    assert (a.windows.drop, a.windows.post, b.windows.drop, b.windows.post) == ((0, 1), (2, 20), (0, 0), (1, 20))
     config = shocks.history.config
-    first, second = endpoint_rows((a, b), shocks, config)
+    first, second = endpoint_rows(shocks, config)
     answer = shocks.verdict
     assert (first["effect"], first["p_value"], first["kind"]) == (answer.effect, answer.p_value, answer.kind)
     assert first["n_judged"] == answer.n_dates
@@ -88,6 +85,27 @@ def test_a_label_of_day_1_counts_in_a_and_makes_b_exploratory(tmp_path: Path) ->
     assert np.isnan(b.found.effect)
 
 
+def test_the_exploratory_answer_of_each_endpoint_counts_labels_set_later_too(tmp_path: Path) -> None:
+    def rows(hour: str) -> list[str]:
+        named = [
+            event_row(f"E{i}", f"{day}T15:00:00Z", label="misreading", label_asof=f"{day}T{hour}:00:00Z")
+            for i, day in enumerate(drop_days(8))
+        ]
+        return [*named, *ENDS]
+
+    (tmp_path / "early").mkdir()
+    (tmp_path / "late").mkdir()
+    _, shocks, _ = both(tmp_path / "early", rows("19"))
+    _, after, _ = both(tmp_path / "late", rows("23"))
+    a, b = endpoint_rows(after, after.history.config)
+    b_in_time = endpoint_rows(shocks, shocks.history.config)[1]
+    assert b["n_judged"] == 0
+    assert b["n_late"] == b_in_time["n_judged"] >= 6
+    ends = ("effect", "lower", "upper")
+    assert [b[f"{end}_late"] for end in ends] == [b_in_time[end] for end in ends]
+    assert [a[f"{end}_late"] for end in ends] == [a[end] for end in ends]
+
+
 def test_news_of_a_bare_date_takes_the_worse_of_two_days(tmp_path: Path) -> None:
     day = drop_days(1)[0]
     following = str(np.busday_offset(day, 1))
@@ -105,16 +123,16 @@ def test_news_of_a_bare_date_takes_the_worse_of_two_days(tmp_path: Path) -> None
 def test_every_threshold_tells_its_distance_and_the_case_claims_nothing(tmp_path: Path) -> None:
     days = drop_days(3)
     rows = [misread(f"E{i}", day) for i, day in enumerate(days)]
-    _, shocks, found = both(tmp_path, [*rows, *ENDS], 'reversal.case="E1"')
+    _, shocks, _ = both(tmp_path, [*rows, *ENDS], 'reversal.case="E1"')
     config = shocks.history.config
-    listed = {(row["shock_id"], row["endpoint"]): row for row in drop_rows(found, shocks, config)}
+    listed = {(row["shock_id"], row["endpoint"]): row for row in drop_rows(shocks, config)}
     row, k = listed["E1", "A"], shocks.drops.shock_id.tolist().index("E1")
     rule = config.reversal
     assert row["by_s"] == pytest.approx(-rule.drop_k - shocks.drops.drop_s[k])
     assert row["by_drop"] == pytest.approx(-rule.drop_min - shocks.drops.drop[k])
     assert row["by_share"] == pytest.approx(shocks.drops.share_negative[k] - rule.share_negative)
     assert row["qualifies"] == (min(row["by_s"], row["by_drop"], row["by_share"]) >= 0)
-    facts = told(found, shocks, config)
+    facts = told(shocks, config)
     fell = [name for name, _ in listed if listed[name, "B"]["qualifies"] and not listed[name, "A"]["qualifies"]]
     assert facts["n_bounced"] == sum(listed[name, "B"]["car_next"] > 0 for name in dict.fromkeys(fell))
     assert facts["n_day0"] == sum(row["qualifies"] for (_, endpoint), row in listed.items() if endpoint == "B")
@@ -126,6 +144,6 @@ def test_every_threshold_tells_its_distance_and_the_case_claims_nothing(tmp_path
 
 def test_where_the_drop_of_the_settings_is_day_0_there_is_one_endpoint(tmp_path: Path) -> None:
     settings = ("windows.drop=[0, 0]", "windows.post=[1, 20]")
-    _, shocks, found = both(tmp_path, [misread("E0", drop_days(1)[0]), *ENDS], *settings)
-    assert [each.name for each in found] == ["A"]
-    assert told(found, shocks, shocks.history.config) == {}
+    _, shocks, _ = both(tmp_path, [misread("E0", drop_days(1)[0]), *ENDS], *settings)
+    assert [row["endpoint"] for row in endpoint_rows(shocks, shocks.history.config)] == ["A"]
+    assert told(shocks, shocks.history.config) == {}

@@ -37,7 +37,7 @@ def test_no_weights_reach_means_that_no_control_has() -> None:
 def test_the_weighted_excess_is_its_slow_twin() -> None:
     returns = portfolio(6)
     falls = falls_of(returns, drops_of(returns, 6, 6), effect=0.05)
-    found = weighted(falls)
+    found, lower, upper, p_value = weighted(falls)
     z, m, event = outcome(falls), falls.scale(), falls.event
     x = np.column_stack([falls.drop_s.clip(-5, 0), falls.run_up.clip(-0.6, 0.6)])
     w = entropy_weights(x[~event], x[event].mean(axis=0))
@@ -50,14 +50,14 @@ def test_the_weighted_excess_is_its_slow_twin() -> None:
         sums[cluster] = sums.get(cluster, 0.0) + ((value - mean) / 6 if own else -next(share) * (value - level))
     se = np.sqrt(sum(total**2 for total in sums.values())) / unit
     effect = (mean - level) / unit
-    assert found.effect == pytest.approx(effect, rel=1e-6)
-    assert found.p_value == pytest.approx(2 * stats.t.sf(abs(effect / se), 5), rel=1e-5)
-    assert (found.lower, found.upper) == pytest.approx(stats.t.interval(0.95, 5, effect, se), rel=1e-5)
+    assert found == pytest.approx(effect, rel=1e-6)
+    assert p_value == pytest.approx(2 * stats.t.sf(abs(effect / se), 5), rel=1e-5)
+    assert (lower, upper) == pytest.approx(stats.t.interval(0.95, 5, effect, se), rel=1e-5)
 
 
 def test_two_weeks_have_no_error_of_weighted_controls() -> None:
     returns = portfolio(6)
-    assert np.isnan(weighted(falls_of(returns, drops_of(returns, 2, 6))).effect)
+    assert np.isnan(weighted(falls_of(returns, drops_of(returns, 2, 6)))).all()
 
 
 def test_balance_before_and_after_is_a_difference_of_means_and_a_coefficient() -> None:
