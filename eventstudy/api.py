@@ -263,7 +263,7 @@ class Study:
         """
         source = Path(events) if isinstance(events, str) else events
         if not isinstance(source, Events) and is_long(source):
-            result = self._run_list(source, prices, prices_are, 1)
+            result = self._run_list(source, prices, prices_are, 1, tests=False)
             tables = {name: result.to_frame(name) for name in ("alignment", "ledger")}
             return Checked(alignments={}, warnings=tuple(result.facts["warnings"]), tables=tables)
         read, config = self._inputs(events, 1)
@@ -309,7 +309,9 @@ class Study:
         read, config = self._inputs(events, jobs)
         return run_study(read, config, _table(read, config, prices, prices_are))
 
-    def _run_list(self, events: Any, prices: Any, prices_are: PricesAre, jobs: int) -> StudyResult:
+    def _run_list(
+        self, events: Any, prices: Any, prices_are: PricesAre, jobs: int, *, tests: bool = True
+    ) -> StudyResult:
         """Run the study of more firm-events than are held in memory."""
         from eventstudy.large.event_list import read_list
 
@@ -329,8 +331,8 @@ class Study:
             config = load_config(path, sector=self.sector, config_file=file, overrides=self.overrides, peers=False)
         with contextlib.ExitStack() as undo:
             scratch = Path(undo.enter_context(tempfile.TemporaryDirectory()))
-            returns, workers = prices_are == "returns", {"jobs": jobs}
-            result = run_list(read, config, source, scratch=scratch, returns=returns, workers=workers)
+            how: dict[str, Any] = {"returns": prices_are == "returns", "workers": {"jobs": jobs}, "tests": tests}
+            result = run_list(read, config, source, scratch=scratch, **how)
             weakref.finalize(result, undo.pop_all().close)
         return result
 

@@ -176,6 +176,8 @@ STATISTICS: Registry[Any] = Registry(
 PROVIDERS: Registry[Any] = Registry(
     "price source", "prices", declaration="@provider(", group="eventstudy.providers", bare=True
 )
+#: What a pack is written as.
+FORMATS: Registry[Any] = Registry("report format", "report/render", declaration="@output(", group="eventstudy.outputs")
 #: Versions of kernels of `core` that numba compiles; `core` and `fast` do not import each other.
 KERNELS: Registry[Any] = Registry("compiled kernel", "fast", declaration="@KERNELS.add(")
 #: Methods of a result that later folders provide: `results` cannot import `plots` and `report`.

@@ -187,7 +187,7 @@ def run_list(
         Empty folder on a disk that all workers can read. It receives tables of returns and the tables with one row for
         each firm-event; keep it as long as these are read.
     **how
-        ``workers`` of `large.engine.run_market`.
+        ``workers`` and ``tests`` of `large.engine.run_market`; without tests only the selection is in the result.
 
     Raises
     ------

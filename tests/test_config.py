@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from eventstudy.cli import main
 from eventstudy.config import Cost, Market, Peer, Prices, StudyConfig, load_config, sector_names
 from eventstudy.config.ranges import Form, OneOf, Range, Registered, faults
 from eventstudy.errors import ConfigError
@@ -265,7 +266,7 @@ def faults_with(path: str, value: object) -> list[str]:
         costs=(Cost("XNYS", "tax", 1.0, from_=FIRST, until=FIRST),),
         prices=Prices(volume_unit={"X": 1}, price_unit={"X": 1.0}),
     )
-    return list(faults(changed(plain, re.findall(r"\w+", path), value), StudyConfig))
+    return [text for _, text in faults(changed(plain, re.findall(r"\w+", path), value), StudyConfig)]
 
 
 def changed(whole: Any, steps: list[str], value: object) -> Any:
@@ -311,6 +312,65 @@ def test_both_ends_of_a_range_are_accepted_and_nothing_beyond(path: str, hint: A
 )
 def test_values_that_nothing_could_be_computed_with(tmp_path: Path, setting: str, said: str) -> None:
     assert said in refused(tmp_path, STUDY, setting)
+
+
+#: One wrong value of each kind: the line of a study file with it, and what is said of it.
+WRONG = [
+    ('[model]\nname = "markt"', "model.name = 'markt' is unknown; accepted: capm"),
+    ('[tests]\nnames = ["bmp", "bpm"]', "tests.names[1] = 'bpm' is unknown; accepted: ar_t"),
+    ('[report]\nformats = ["csv", "pdg"]', "report.formats[1] = 'pdg' is unknown; accepted: csv, docx, html"),
+    ('[report]\nsections = ["anser"]', "report.sections[0] = 'anser' is unknown; accepted: alignment"),
+    ('[report]\ntemplates = "nowhere"', "report.templates = 'nowhere' is not a folder; it is one with report.typ"),
+    ('[report]\nstars = "yes"', "report.stars = 'yes': accepted is true or false"),
+    ("[tests]\ndraws = 0", "tests.draws = 0: accepted is 1 to 1000000"),
+    ("[windows]\npost = [1, 5]", "windows.post starts at 1, before the drop has ended"),
+    ("[prices]\nvolume_unit.ZZ = 5", "prices.volume_unit: 'ZZ'; accepted: "),
+    ('[prices]\naccept_days = ["ZZZ:2021-06-09"]', "prices.accept_days: 'ZZZ'; accepted: AAA"),
+    ('[prices]\naccept_days = ["AAA:2021-13-09"]', "prices.accept_days[0] = 'AAA:2021-13-09': accepted is TICKER"),
+    ('[reversal]\ndonors = ["ZZZ"]', "reversal.donors: 'ZZZ' is neither a peer nor a group of peers; accepted: AAA"),
+    ('[[peers]]\nmarket = "XNYE"\nticker = "ZZZ"', "peer ZZZ: market 'XNYE'; accepted: XNYS"),
+    ('[[peers]]\nboard = "nope"\nticker = "ZZZ"\nmarket = "XNYS"', "peers[2].board = 'nope' is unknown; accepted: bse"),
+    ('[[costs]]\nmarket = "XNYE"\nname = "tax"\nbps = 1.0', "costs: market 'XNYE'; accepted: XNYS"),
+]
+
+
+@pytest.mark.parametrize(("lines", "said"), WRONG, ids=[said.partition(":")[0] for _, said in WRONG])
+def test_a_wrong_value_is_refused_with_its_file_and_line(tmp_path: Path, lines: str, said: str) -> None:
+    # The wrong value stands on the line after its section's head.
+    text = f"{STUDY}\n{lines}\n"
+    line = text.splitlines().index(lines.splitlines()[1], STUDY.count("\n")) + 1
+    assert refused(tmp_path, text).startswith(f"{tmp_path / 'study.toml'}:{line}: {said}")
+
+
+def test_the_file_of_a_wrong_value_is_the_last_that_gives_it(tmp_path: Path) -> None:
+    write(tmp_path, "tests.draws = 0\nreport.formats = ['pdg']\n", "eventstudy.toml")
+    said = refused(tmp_path, STUDY + "\n[tests]\n# many\ndraws = -1\n")
+    line = (STUDY + "\n[tests]\n# many\ndraws = -1\n").count("\n")
+    assert said.splitlines()[0].startswith(f"{tmp_path / 'study.toml'}:{line}: tests.draws = -1")
+    assert said.splitlines()[1].startswith(f"{tmp_path / 'eventstudy.toml'}:2: report.formats[0] = 'pdg'")
+    assert refused(tmp_path, STUDY, "tests.draws=-1").splitlines()[0].startswith("tests.draws = -1")
+
+
+def test_docx_without_its_package_is_refused_with_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "docx", None)
+    said = refused(tmp_path, STUDY + '\n[report]\nformats = ["docx"]\n')
+    assert "report.formats: docx needs the package python-docx" in said
+
+
+@pytest.mark.parametrize("setting", ['report.formats=["pdg"]', 'report.templates="nowhere"', 'tests.names=["bpm"]'])
+def test_a_wrong_value_is_refused_before_prices_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], setting: str
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("prices were read")
+
+    monkeypatch.setattr("eventstudy.prices.sources.prices_and_calendars", read)
+    monkeypatch.setattr("eventstudy.prices.sources.get_prices", read)
+    events = tmp_path / "events.csv"
+    events.write_text("event_id,timestamp,precision,kind,label\nE1,2021-06-09,date,report,unknown\n", encoding="utf-8")
+    given = [str(events), "--config", str(write(tmp_path)), "--prices", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(["run", *given, "--set", setting]) == 2
+    assert setting.partition("=")[0] in capsys.readouterr().err
 
 
 def test_limits_and_what_does_not_fit_come_at_once(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def _check_list(inputs: Inputs, *, as_json: bool) -> None:
     read, config = inputs.read_list()
     console, words = console_for(as_json), catalogue(config.study.language, config.study.kind)
     with tempfile.TemporaryDirectory() as scratch:
-        facts = run_list(read, config, Path(str(inputs.prices)), scratch=Path(scratch).resolve()).facts
+        facts = run_list(read, config, Path(str(inputs.prices)), scratch=Path(scratch).resolve(), tests=False).facts
     if as_json:
         click.echo(json.dumps({name: facts[name] for name in ("counts", "warnings")}, indent=2, default=str))
         return

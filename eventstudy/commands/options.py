@@ -231,7 +231,7 @@ class Inputs:
             markets = ", ".join(f"{market['mic']} against {market['benchmark']}" for market in table["markets"])
             peers = f"its {len(tickers)} tickers" if len(tickers) > 1 else tickers[0]
             path = self.write_config
-            how = f"written to {path}" if path else "--write-config study.toml writes this as a file"
+            how = f"written to {path}" if path else "--write-config study.toml saves these settings"
             click.echo(f"no study file: {self.events.name} is studied for {peers} on {markets}; {how}", err=True)
         return table
 

@@ -24,8 +24,8 @@ def command(of: str) -> None:
 
     from eventstudy.config.schema import study_schema
     from eventstudy.pooling.schema import pool_schema
+    from eventstudy.results.simulation_schema import simulation_schema
     from eventstudy.results.summary_schema import summary_schema
-    from eventstudy.simulate.schema import simulation_schema
 
     schemas = {"study": study_schema, "summary": summary_schema, "pool": pool_schema, "simulation": simulation_schema}
     click.echo(json.dumps(schemas[of](), indent=1, ensure_ascii=False))

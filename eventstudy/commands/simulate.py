@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from eventstudy.events import Events
     from eventstudy.prices import PriceTable
     from eventstudy.report.bundle import Bundle
+    from eventstudy.simulate import Plan
+    from eventstudy.simulate.verdict_rates import VerdictPlan
 
 SECTION = "Study"
 
@@ -52,30 +54,44 @@ SECTION = "Study"
 def command(
     inputs: Inputs,
     of_verdict: bool,
+    draws: int,
+    dates: int,
+    peers: int | None,
+    windows: str | None,
     designs: str | None,
+    region: str | None,
+    peer_set: str | None,
     jobs: int,
     engine: str,
     scheduler: str,
     seed: int | None,
     out: Path,
     quiet: bool,
-    **asked: Any,
 ) -> None:
     """Measure size and power of the tests, or of the verdict, on pseudo-events."""
     from eventstudy.report.bundle import write_bundle
     from eventstudy.report.staging import reserve
-    from eventstudy.simulate import reaching_back
+    from eventstudy.simulate import reaching_back, verdict_rates
 
     read, config = inputs.read()
-    asked["seed"] = config.study.seed if seed is None else seed
-    asked["designs"] = tuple(name.strip() for name in designs.split(",")) if designs else ()
+    seed = config.study.seed if seed is None else seed
+    chosen = tuple(name.strip() for name in designs.split(",")) if designs else ()
+    # Wrong options are refused before prices are read.
+    plan: Any
+    if of_verdict:
+        plan = verdict_rates.VerdictPlan(draws=draws, seed=seed, designs=chosen or verdict_rates.DESIGNS)
+    else:
+        plan = _plan(read, config, draws=draws, dates=dates, peers=peers, windows=windows, seed=seed, designs=chosen)
     console = console_for(quiet)
     with reserve(out) as place:
         table = prices_of_study(read, reaching_back(read, config), inputs.prices, console)
         with console.status("starting") as status:
             workers: dict[str, Any] = {"jobs": jobs, "engine": engine, "scheduler": scheduler}
             workers["progress"] = lambda n, all_: status.update(f"draw {n} of {all_} …")
-            bundle = (_of_verdict if of_verdict else _of_tests)(read, config, table, workers, asked)
+            if of_verdict:
+                bundle = _of_verdict(read, config, table, plan, workers, region=region, peer_set=peer_set)
+            else:
+                bundle = _of_tests(read, config, table, plan, workers, region=region, fitting=peers is None)
         folder = write_bundle(bundle, place)
     if quiet:
         click.echo(str(folder))
@@ -85,44 +101,67 @@ def command(
         print_document(bundle.document, console, f"Simulation: {folder}")
 
 
-def _of_tests(
-    read: Events, config: StudyConfig, table: PriceTable, workers: Mapping[str, Any], asked: Mapping[str, Any]
-) -> Bundle:
-    """Simulate every test; ``asked`` are the options of the command that say what is drawn."""
-    from eventstudy.report.sections.simulation import simulation_bundle
+def _plan(
+    read: Events,
+    config: StudyConfig,
+    *,
+    draws: int,
+    dates: int,
+    peers: int | None,
+    windows: str | None,
+    seed: int,
+    designs: tuple[str, ...],
+) -> Plan:
+    """Plan a simulation of the tests, in the main windows of the study if no others are named."""
     from eventstudy.results.effect import main_windows
+    from eventstudy.reversal import asks_reversal
+    from eventstudy.simulate import DESIGNS, PEERS, Plan, parse_windows
+
+    asked = parse_windows(windows) if windows else main_windows(config, asked=asks_reversal(read, config))[:2]
+    common = PEERS if peers is None else peers
+    return Plan(draws=draws, dates=dates, peers=common, windows=asked, seed=seed, designs=designs or tuple(DESIGNS))
+
+
+def _of_tests(
+    read: Events,
+    config: StudyConfig,
+    table: PriceTable,
+    plan: Plan,
+    workers: Mapping[str, Any],
+    *,
+    region: str | None,
+    fitting: bool,
+) -> Bundle:
+    """Simulate every test; ``fitting``: with fewer peers on a date than planned where there is no room for more."""
+    from eventstudy.report.sections.simulation import simulation_bundle
     from eventstudy.results.manifest import build_manifest
     from eventstudy.reversal import asks_reversal
-    from eventstudy.simulate import DESIGNS, PEERS, Plan, draw_fitting, draw_pool, parse_windows, simulate
+    from eventstudy.simulate import draw_fitting, draw_pool, simulate
 
-    reversal = asks_reversal(read, config)
-    config = config if reversal else config.of_effect
-    plan = Plan(
-        draws=asked["draws"],
-        dates=asked["dates"],
-        peers=PEERS if asked["peers"] is None else asked["peers"],
-        windows=parse_windows(asked["windows"]) if asked["windows"] else main_windows(config, asked=reversal)[:2],
-        seed=asked["seed"],
-        designs=asked["designs"] or tuple(DESIGNS),
-    )
-    if asked["peers"] is None:
-        pool, plan = draw_fitting(read, config, table, plan, region=asked["region"])
+    config = config if asks_reversal(read, config) else config.of_effect
+    if fitting:
+        pool, plan = draw_fitting(read, config, table, plan, region=region)
     else:
-        pool = draw_pool(read, config, table, plan, region=asked["region"])
+        pool = draw_pool(read, config, table, plan, region=region)
     result = simulate(pool, config, plan, **workers)
     return simulation_bundle(result, build_manifest(read, config, table), config)
 
 
 def _of_verdict(
-    read: Events, config: StudyConfig, table: PriceTable, workers: Mapping[str, Any], asked: Mapping[str, Any]
+    read: Events,
+    config: StudyConfig,
+    table: PriceTable,
+    plan: VerdictPlan,
+    workers: Mapping[str, Any],
+    *,
+    region: str | None,
+    peer_set: str | None,
 ) -> Bundle:
-    """Simulate the answer on page 1; ``asked`` as in `_of_tests`."""
+    """Simulate the answer on page 1."""
     from eventstudy.report.sections.verdict_rates import verdict_bundle
     from eventstudy.results.manifest import build_manifest
-    from eventstudy.simulate import verdict_rates as of_verdict
+    from eventstudy.simulate.verdict_rates import draw_material, verdict_rates
 
-    designs = asked["designs"] or of_verdict.DESIGNS
-    plan = of_verdict.VerdictPlan(draws=asked["draws"], seed=asked["seed"], designs=designs)
-    material = of_verdict.draw_material(read, config, table, region=asked["region"], peer_set=asked["peer_set"])
-    rates = of_verdict.verdict_rates(material, config, plan, **workers)
+    material = draw_material(read, config, table, region=region, peer_set=peer_set)
+    rates = verdict_rates(material, config, plan, **workers)
     return verdict_bundle(rates, material, plan, config, build_manifest(read, config, table))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import difflib
+import functools
 import re
 import tomllib
 import types
@@ -77,11 +78,39 @@ def load_config(
     named_windows = [table.get("windows") for source, table in layers if source != shipped]
     written = {name for section in named_windows if isinstance(section, Mapping) for name in section}
     merged["windows"] = cut_to_event(merged.get("windows", {}), written)
-    config = _build(StudyConfig, merged, "", problems)
-    if problems:
-        raise ConfigError(problems)
-    check(config, peers=peers, written=written)
+    where, faults = functools.partial(_where, layers), list[tuple[str, str]]()
+    config = _build(StudyConfig, merged, "", faults)
+    if faults:
+        raise ConfigError([Problem(text, *where(path)) for path, text in faults])
+    check(config, peers=peers, written=written, where=where)
     return typing.cast(StudyConfig, config)
+
+
+def _where(layers: Sequence[tuple[str, Mapping[str, Any]]], path: str) -> tuple[str, int | None]:
+    """Return file and line of a setting, such as ``report.formats[0]`` or ``peers[2].market``; else no file."""
+    section, at, key = re.findall(r"^(\w*)(?:\[(\d+)\])?(?:\.(\w+))?", path)[0]
+    for source, table in reversed(layers):
+        values = table.get(section)
+        if isinstance(values, list) or (isinstance(values, Mapping) and (key in values or not key)):
+            return (source, _line_of(source, section, key, int(at or 0))) if Path(source).is_file() else ("", None)
+    return "", None
+
+
+def _line_of(source: str, section: str, key: str, at: int = 0) -> int | None:
+    """Line of a key, or of the head of its section if there is no key, in the ``at``-th table of this name."""
+    wanted, current, tables = f"{section}.{key}" if key else section, "", -1
+    lines = Path(source).read_text(encoding="utf-8-sig").splitlines() if Path(source).is_file() else []
+    for number, line in enumerate(lines, 1):
+        if head := re.match(r"\s*\[{1,2}\s*([A-Za-z][\w.]*)\s*\]", line):
+            path = current = head[1]
+            tables += current == section
+        elif name := re.match(r"\s*([\w.]+)\s*=", line):
+            path = f"{current}.{name[1]}".lstrip(".")
+        else:
+            continue
+        if f"{path}.".startswith(f"{wanted}.") and max(tables, 0) == at:
+            return number
+    return None
 
 
 def cut_to_event(values: Any, written: Collection[str]) -> Any:
@@ -126,14 +155,15 @@ def _files(
 
 def config_from_dict(settings: Mapping[str, Any], *, source: str = "manifest.json", peers: bool = True) -> StudyConfig:
     """Return the settings that `StudyConfig.as_dict` wrote into a manifest or another ``source``."""
-    problems = unknown_keys(source, settings)
-    if not problems:
-        finished, windows = source == "manifest.json", settings.get("windows", {})
-        written = tuple(windows) if isinstance(windows, Mapping) and not finished else ()
-        fitted = settings if finished else {**settings, "windows": cut_to_event(windows, written)}
-        config = _build(StudyConfig, _revived(StudyConfig, fitted), "", problems)
-    if problems:
+    faults = list[tuple[str, str]]()
+    if problems := unknown_keys(source, settings):
         raise ConfigError(problems)
+    finished, windows = source == "manifest.json", settings.get("windows", {})
+    written = tuple(windows) if isinstance(windows, Mapping) and not finished else ()
+    fitted = settings if finished else {**settings, "windows": cut_to_event(windows, written)}
+    config = _build(StudyConfig, _revived(StudyConfig, fitted), "", faults)
+    if faults:
+        raise ConfigError([Problem(text) for _, text in faults])
     # A manifest does not say which windows the study named itself.
     check(config, peers=peers, written=written)
     return typing.cast(StudyConfig, config)
@@ -191,30 +221,32 @@ def unknown_keys(source: str, table: Mapping[str, Any]) -> list[Problem]:
     hints = typing.get_type_hints(StudyConfig)
     for section, values in table.items():
         if section not in hints:
-            problems.append(_unknown(source, section, section, hints))
+            problems.append(_unknown(source, section, "", hints))
             continue
         hint = hints[section]
         item = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint
         accepted = {f.name.rstrip("_") for f in dataclasses.fields(item)}
-        for row in values if isinstance(values, list) else [values]:
+        for at, row in enumerate(values if isinstance(values, list) else [values]):
             for key in row if isinstance(row, dict) else ():
-                # In a peer's table it is a covariate or group of the user's own, where it is no slip of the pen.
-                plain = isinstance(row[key], str | int | float) and not isinstance(row[key], bool)
-                own = item is Peer and plain and not difflib.get_close_matches(key, accepted, 1, SLIP)
-                if key not in accepted and not own:
-                    problems.append(_unknown(source, key, f"{section}.{key}", accepted))
+                if key not in accepted and not (item is Peer and _is_own(key, row[key], accepted)):
+                    problems.append(_unknown(source, section, key, accepted, at))
     return problems
 
 
-def _unknown(source: str, key: str, path: str, accepted: typing.Iterable[str]) -> Problem:
-    """The problem for a key that is no setting, with its line if the source is a file."""
-    pattern = re.compile(rf"^\s*(\[+\s*)?{re.escape(key)}\s*(=|\])")
-    lines = Path(source).read_text(encoding="utf-8-sig").splitlines() if Path(source).is_file() else []
-    line = next((number for number, line in enumerate(lines, 1) if pattern.match(line)), None)
-    return Problem(f"unknown key {path!r}; {nearest(key, accepted)}", source, line)
+def _is_own(key: str, value: Any, accepted: typing.Iterable[str]) -> bool:
+    """Whether an entry of a peer's table is the user's own covariate or group."""
+    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return plain and not difflib.get_close_matches(key, accepted, 1, SLIP)
 
 
-def _build(kind: Any, table: Mapping[str, Any], path: str, problems: list[Problem]) -> Any:
+def _unknown(source: str, section: str, key: str, accepted: typing.Iterable[str], at: int = 0) -> Problem:
+    """The problem of a key that is no setting, with its line where the source is a file."""
+    path = f"{section}.{key}" if key else section
+    text = f"unknown key {path!r}; {nearest(key or section, accepted)}"
+    return Problem(text, source, _line_of(source, section, key, at))
+
+
+def _build(kind: Any, table: Mapping[str, Any], path: str, faults: list[tuple[str, str]]) -> Any:
     hints = typing.get_type_hints(kind)
     if kind is Peer:
         settings = {name.rstrip("_") for name in hints}
@@ -224,7 +256,7 @@ def _build(kind: Any, table: Mapping[str, Any], path: str, problems: list[Proble
     for item in dataclasses.fields(kind):
         key = item.name.rstrip("_")
         if key in table:
-            values[item.name] = _coerce(hints[item.name], table[key], f"{path}{key}", problems)
+            values[item.name] = _coerce(hints[item.name], table[key], f"{path}{key}", faults)
     missing = [
         item.name
         for item in dataclasses.fields(kind)
@@ -233,23 +265,23 @@ def _build(kind: Any, table: Mapping[str, Any], path: str, problems: list[Proble
         and item.name not in values
     ]
     if missing:
-        problems.append(Problem(f"{path.rstrip('.')}: {', '.join(missing)} missing"))
+        faults.append((path, f"{path.rstrip('.')}: {', '.join(missing)} missing"))
         return None
     return kind(**values)
 
 
-def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
+def _coerce(hint: Any, value: Any, path: str, faults: list[tuple[str, str]]) -> Any:
     """Return ``value`` as the annotated type, or record a problem that says what is accepted."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         kinds = [kind for kind in arguments if kind is not type(None)]
-        return _coerce(str if str in kinds and isinstance(value, str) else kinds[-1], value, path, problems)
+        return _coerce(str if str in kinds and isinstance(value, str) else kinds[-1], value, path, faults)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return _build(hint, value, f"{path}.", problems)
+        return _build(hint, value, f"{path}.", faults)
     if origin is tuple and isinstance(value, list):
-        return _coerce_tuple(arguments, value, path, problems)
+        return _coerce_tuple(arguments, value, path, faults)
     if origin is Mapping and isinstance(value, dict):
-        return {key: _coerce(arguments[1], item, f"{path}.{key}", problems) for key, item in value.items()}
+        return {key: _coerce(arguments[1], item, f"{path}.{key}", faults) for key, item in value.items()}
     if origin is Literal and value in arguments:
         return value
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
@@ -257,17 +289,17 @@ def _coerce(hint: Any, value: Any, path: str, problems: list[Problem]) -> Any:
     if isinstance(hint, type) and type(value) is hint:
         return value
     accepted = " or ".join(map(repr, arguments)) if origin is Literal else _describe(hint)
-    problems.append(Problem(f"{path} = {value!r}: accepted is {accepted}"))
+    faults.append((path, f"{path} = {value!r}: accepted is {accepted}"))
     return None
 
 
-def _coerce_tuple(arguments: Any, value: list[Any], path: str, problems: list[Problem]) -> Any:
+def _coerce_tuple(arguments: Any, value: list[Any], path: str, faults: list[tuple[str, str]]) -> Any:
     if arguments[-1] is Ellipsis:
-        return tuple(_coerce(arguments[0], item, f"{path}[{i}]", problems) for i, item in enumerate(value))
+        return tuple(_coerce(arguments[0], item, f"{path}[{i}]", faults) for i, item in enumerate(value))
     if len(value) != len(arguments):
-        problems.append(Problem(f"{path} = {value!r}: accepted are {len(arguments)} values"))
+        faults.append((path, f"{path} = {value!r}: accepted are {len(arguments)} values"))
         return None
-    return tuple(_coerce(a, v, path, problems) for a, v in zip(arguments, value, strict=True))
+    return tuple(_coerce(a, v, path, faults) for a, v in zip(arguments, value, strict=True))
 
 
 def _describe(hint: Any) -> str:

@@ -86,13 +86,13 @@ class Distinct:
 FREE = Form("(?s).*", "is any text")
 
 
-def faults(value: Any, hint: Any, path: str = "") -> Iterator[str]:
-    """Yield the problems of a setting at ``path`` and of all settings below it, by the limits in the annotations."""
+def faults(value: Any, hint: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield path and fault of a setting at ``path``, or of all below it, by the limits in its annotation."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if value is None:
         return
     if origin is Annotated:
-        yield from filter(None, (limit.fault(path, value) for limit in arguments[1:]))
+        yield from ((path, text) for limit in arguments[1:] if (text := limit.fault(path, value)))
         yield from faults(value, arguments[0], path)
     elif origin in (Union, types.UnionType):
         yield from faults(value, arguments[0], path)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from eventstudy.config.json_values import plain_json
 from eventstudy.config.ranges import FREE, Distinct, Form, OneOf, Range, Registered
 from eventstudy.exchanges.exchange import WORLD_MARKET
-from eventstudy.registry import MODELS, STATISTICS
+from eventstudy.registry import FORMATS, MODELS, STATISTICS
 
 #: Labels of an event; the study can ask about any of them.
 LABELS = tuple("misreading genuine contested denied silent clarification no_news macro good_news unknown".split())
@@ -33,6 +33,8 @@ PAGE_SECTIONS = (
     *("diagnostics", "quality", "prereg", "alignment", "ledger", "method", "settings", "notes", "peers", "read"),
     "references",
 )
+FORMATS_BY_DEFAULT = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md")
+DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 #: Names of packs and snapshots begin with that of a sector, so it must not contain a path.
 SECTOR = r"([a-z0-9][a-z0-9_\-]{0,39})?"
 Currency = Annotated[str, Form("[A-Z]{3}", "are three capital letters such as USD")]
@@ -362,7 +364,9 @@ class Prices:
     offline: Literal["fail", "simulated"] = "fail"
     benchmark_gaps: Literal["stop", "drop"] = "stop"
     accept_suspect: bool = False
-    accept_days: tuple[Annotated[str, Form(r"\S+:\d{4}-\d\d-\d\d", "is TICKER:YYYY-MM-DD")], ...] = ()
+    accept_days: tuple[
+        Annotated[str, Form(r"\S+:\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "is TICKER:YYYY-MM-DD")], ...
+    ] = ()
     volume_unit: Mapping[str, Annotated[int, Range(1, 1_000_000, "shares")]] = field(default_factory=dict)
     price_unit: Mapping[str, Annotated[float, Range(0.0001, 10_000, "of the market's currency")]] = field(
         default_factory=dict
@@ -391,7 +395,7 @@ class Report:
         stars mark the levels of 10, 5 and 1 %.
     """
 
-    formats: Annotated[tuple[Text, ...], Distinct()] = ("pdf", "html", "png", "xlsx", "csv", "json", "tex", "md")
+    formats: Annotated[tuple[Annotated[str, Registered(FORMATS)], ...], Distinct()] = FORMATS_BY_DEFAULT
     templates: Text = ""
     sections: Annotated[tuple[Annotated[str, OneOf(PAGE_SECTIONS)], ...], Distinct()] = ()
     title: Text = ""

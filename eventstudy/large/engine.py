@@ -72,7 +72,7 @@ class MarketResult:
     used : (N,) bool
         The events that are in the tests.
     groups
-        What was tested, all events first.
+        What was tested, all events first; empty without tests.
     market, factors
         The prices and factors that it came from.
     remarks
@@ -146,6 +146,7 @@ def run_market(
     scratch: Path,
     workers: Mapping[str, Any] = MappingProxyType({}),
     progress: Callable[[str], None] = lambda _: None,
+    tests: bool = True,
 ) -> MarketResult:
     """Study all events against one benchmark.
 
@@ -158,6 +159,8 @@ def run_market(
         session each.
     workers
         ``jobs``, ``engine`` and ``scheduler`` of `run_blocks`; no figure depends on them.
+    tests
+        Whether the tests are run; without them the result has no groups.
 
     Raises
     ------
@@ -191,9 +194,10 @@ def run_market(
             _drop_later(events, position, reason, layout.n_event - 1)
     used = _used(reason, market)
     fit = fit.without(~used)  # No reader shall take the CARs of dropped events for tested ones.
-    progress("tests")
     groups = []
-    for group, rows in _groups(events, position, used):
+    if tests:
+        progress("tests")
+    for group, rows in _groups(events, position, used) if tests else ():
         at, fits = FirmEvents(position[rows], events.ticker[rows].astype(np.intp), np.zeros_like(rows)), fit.take(rows)
         groups.append(_tested(group, fits, _sums(at, fits, tables, layout, run), layout, config))
     return MarketResult(

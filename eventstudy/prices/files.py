@@ -165,7 +165,7 @@ class _OneTable:
             return
         self.whole = _by_meaning(sheet)
         if "ticker" not in self.whole.cells:
-            text = "has no ticker column; add one, or give a folder with one file per ticker"
+            text = "has no ticker column; name it ticker or symbol, or give a folder with one file per ticker"
             raise PriceError(Problem(text, file=sheet.file))
         for row, ticker in enumerate(self.whole.cells["ticker"]):
             self.rows.setdefault(str(ticker).strip(), []).append(row)
@@ -230,7 +230,9 @@ def _by_meaning(sheet: Sheet) -> Sheet:
     at = columns_of(header, sheet.file, PriceError)
     prices = at.keys() & {"close", "adj_close"}
     if "date" not in at or not (prices or "return" in at):
-        needed = f"has columns {', '.join(header)}; needed are date and close or adj_close"
+        needed = (
+            f"has columns {', '.join(header)}; needed are date and close or adj_close (docs/files.md: accepted names)"
+        )
         raise PriceError(Problem(needed, file=sheet.file, line=1))
     if "adj_close" in at:
         at.pop("return", None)

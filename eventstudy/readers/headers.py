@@ -13,7 +13,7 @@ from eventstudy.errors import EventStudyError, Problem
 MEANINGS: Mapping[str, str] = {
     name: meaning
     for meaning, names in (
-        ("date", "date day tradedate tradingdate datadate trddt dlycaldt caldt timestamp datetime index"),
+        ("date", "date day tradedate tradingdate tradingday datadate trddt dlycaldt caldt timestamp datetime index"),
         ("date", "日期 交易日期 交易日"),
         ("open", "open openprice openingprice opnprc openprc pxopen 开盘 开盘价"),
         ("high", "high highprice hiprc askhi pxhigh 最高 最高价"),
@@ -46,6 +46,8 @@ IDENTIFIERS = (
     "ticker",
     "symbol",
     "tic",
+    "stocksymbol",
+    "tickersymbol",
     "subjectid",
 )
 #: Optional columns; if there are two of one kind, neither is read.

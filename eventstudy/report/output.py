@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventstudy.plots import Plot
-from eventstudy.registry import Registry
+from eventstudy.registry import FORMATS as FORMATS
 from eventstudy.report.document import Document
 from eventstudy.report.pages import study_document
 from eventstudy.results.result import StudyResult
@@ -70,11 +70,6 @@ class Output:
     images: bool = False
     apart: bool = False
     says: str = ""
-
-
-FORMATS: Registry[Output] = Registry(
-    "report format", "report/render", declaration="@output(", group="eventstudy.outputs"
-)
 
 
 def output(name: str, **how: Any) -> Callable[[Callable[[Material], None]], Callable[[Material], None]]:

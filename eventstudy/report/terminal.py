@@ -208,7 +208,8 @@ def print_ledger(
     for (event_id, stage, reason), tickers in grouped.items():
         shown = term(words, "stage", stage)
         table.add_row(Text(event_id), Text(", ".join(tickers)), shown, Text(said(reason, words)))
-    console.print(table)
+    if grouped:
+        console.print(table)
 
 
 def print_outcomes(outcomes: Mapping[str, PriceOutcome], folder: Path, console: Console) -> None:

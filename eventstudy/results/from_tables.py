@@ -166,5 +166,5 @@ def effects_latex(frame: pd.DataFrame) -> str:
     for name, (heading, factor, decimals) in _SHOWN.items():
         cells = [f"{factor * value:.{decimals}f}" if value == value else "--" for value in frame[name]]
         shown = shown.assign(**{name: cells}).rename(columns={name: heading})
-    latex: str = shown.style.to_latex(hrules=True, column_format="l" + "r" * len(_SHOWN))
+    latex: str = shown.style.to_latex(hrules=True, column_format="@{}l" + "r" * len(_SHOWN) + "@{}")
     return latex

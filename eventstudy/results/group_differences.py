@@ -139,7 +139,8 @@ def _by_dates(observed: WindowSample, one: _Portfolios, other: _Portfolios) -> t
     date = np.concatenate([one.date, other.date])
     block = observed.overlap.blocks[np.searchsorted(observed.portfolios.day0, date)]
     group = np.repeat([1.0, 0.0], [len(one.date), len(other.date)])
-    fit = regress(
-        np.concatenate([one.car, other.car]), group[:, None], block, names=("group",), fewest=FEWEST_SIDE, draws=1
-    )
+    n, m = (len(np.unique(block[group == side])) for side in (1.0, 0.0))
+    if min(n, m) < FEWEST_SIDE:
+        raise EstimationError(Reason("group_difference.few", n=n, m=m, fewest=FEWEST_SIDE))
+    fit = regress(np.concatenate([one.car, other.car]), group[:, None], block, names=("group",), draws=1)
     return float(fit.coefficient[1]), float(fit.coefficient[1] / fit.se_cr2[1]), float(fit.df_cr2[1])

@@ -42,8 +42,15 @@ LEFT_OUT = ("abnormal_returns", "diagnostics", "estimation_cuts", "paths", "sect
 
 
 def result_of_list(found: MarketResult, config: StudyConfig, mic: str, folder: Path) -> StudyResult:
-    """Return the result of a list studied by sums over dates; tables with rows of events are written to ``folder``."""
+    """Return the result of a list studied by sums over dates; tables with rows of events are written to ``folder``.
+
+    Without tests it has the ledger, day 0 of each date, the counts and the warnings alone.
+    """
     shocks = _shocks(found)
+    if not found.groups:
+        tables = {"alignment": frame_of("alignment", list(_alignment_rows(found, mic, shocks)))}
+        files = dict(_write_rows(found, config, mic, shocks, folder, names=("ledger",)))
+        return StudyResult("", tables, _selection(found), {}, files)
     tables = _tables(found, config, mic, shocks)
     summary = _summary(found, config)
     manifest = _manifest(found, config)
@@ -53,12 +60,21 @@ def result_of_list(found: MarketResult, config: StudyConfig, mic: str, folder: P
     return StudyResult(run_id, tables, facts, {**manifest, "run_id": run_id}, files)
 
 
+def _selection(found: MarketResult) -> dict[str, Any]:
+    """Return the counts of firm-events, and the warnings."""
+    fates = np.bincount(found.reason, minlength=len(FATES)).tolist()
+    counted = {(status_of(fate), why(fate).code): n for fate, n in zip(FATES, fates, strict=True) if n}
+    left_out = text(Reason("market.left_out", most=IN_MEMORY))
+    return {
+        "counts": firm_event_counts(counted),
+        "warnings": worst_first([left_out, *map(text, found.remarks), *_warnings(found)]),
+    }
+
+
 def _summary(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
     chosen, everyone = config.as_dict(), found.groups[0]
     fit, first = found.fit, everyone.samples[0]
     studied = np.unique(found.events.ticker[np.isfinite(fit.scar(0))]).tolist()
-    fates = np.bincount(found.reason, minlength=len(FATES)).tolist()
-    counted = {(status_of(fate), why(fate).code): n for fate, n in zip(FATES, fates, strict=True) if n}
     dates, shocks = len(np.unique(found.events.date)), len(np.unique(found.position[found.position >= 0]))
     groups = ("group_differences",) if found.events.groups else ()
     reason = text(Reason("market.left_out", most=IN_MEMORY))
@@ -70,7 +86,7 @@ def _summary(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
         "price_source": "files",
         "effect": headline_effect(first, [found.events.tickers[at] for at in studied], config.study.kind),
         "effects": effects_by_window(everyone.samples, everyone.tests),
-        "counts": firm_event_counts(counted),
+        **_selection(found),
         "rbar": first.rbar,
         "n_effective": first.n_effective,
         **worth_of(everyone.samples, asked=False),
@@ -86,7 +102,6 @@ def _summary(found: MarketResult, config: StudyConfig) -> dict[str, Any]:
         "weights": config.tests.weights,
         **({} if config.tests.alternative == "two-sided" else {"alternative": config.tests.alternative}),
         "diagnostics": {},
-        "warnings": worst_first([reason, *map(text, found.remarks), *_warnings(found)]),
         "peers": peers_of(config),
         "not_available": [
             {"part": name, "of": "", "code": "market.left_out", "reason": reason} for name in (*LEFT_OUT, *groups)
@@ -247,9 +262,14 @@ def _iso(days: Any) -> NDArray[np.str_]:
 
 
 def _write_rows(
-    found: MarketResult, config: StudyConfig, mic: str, shocks: pa.Array, folder: Path
+    found: MarketResult,
+    config: StudyConfig,
+    mic: str,
+    shocks: pa.Array,
+    folder: Path,
+    names: Sequence[str] = ("ledger", "estimation", "car"),
 ) -> Iterator[tuple[str, Path]]:
-    """Write ledger, estimation and car, with one row for each firm-event; yield their names and files."""
+    """Write the tables with one row for each firm-event; yield their names and files."""
     folder.mkdir(exist_ok=True)
     events, shocks = found.events, pc.dictionary_encode(shocks)
     order = np.lexsort((events.ticker, events.date))
@@ -260,7 +280,8 @@ def _write_rows(
         "estimation": (used, 1, lambda rows, _: _estimation(found, rows)),
         "car": (used, len(found.layout.car), lambda rows, w: _car(found, config, shocks, rows, w, one_sided)),
     }
-    for name, (rows, times, make) in makers.items():
+    for name in names:
+        rows, times, make = makers[name]
         path, writer = folder / f"{name}.parquet", None
         for part in range(times):
             for start in range(0, len(rows), ROWS):

@@ -420,7 +420,7 @@ def told(shocks: Shocks, config: StudyConfig) -> dict[str, Any]:
     first, second = shocks.endpoints
     bounced = second.drops.qualifies & ~first.drops.qualifies & (second.next_day > 0)
     facts = {"n_day0": int(second.drops.qualifies.sum()), "n_bounced": int(bounced.sum())}
-    sentence = Reason("endpoints.bounced", bounced=facts["n_bounced"], n=facts["n_day0"])
+    sentence = Reason("endpoints.bounced", bounced=facts["n_bounced"], n=facts["n_day0"]) if bounced.any() else Reason()
     case = _of_case(second, shocks, config)
     return {**facts, "case": case, "sentence": Reason.join([sentence, case], " ")}
 

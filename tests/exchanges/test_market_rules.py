@@ -437,7 +437,7 @@ def test_an_exchange_without_rules_says_so(tmp_path: Path) -> None:
 
 
 def test_an_unknown_board_in_the_study_is_refused(mainland: Path) -> None:
-    with pytest.raises(ConfigError, match="AAA: board 'main' is unknown; accepted: bse, "):
+    with pytest.raises(ConfigError, match=r"peers\[0\].board = 'main' is unknown; accepted: bse, "):
         run(mainland, [event_row("E1", "2021-06-09")], AAA="board = 'main'")
 
 

@@ -16,6 +16,7 @@ import pytest
 from scipy import stats
 from studies import event_row, write_events, write_prices, write_study
 
+from eventstudy import Study
 from eventstudy.cli import main
 from eventstudy.config import StudyConfig, load_config
 from eventstudy.errors import ConfigError, EstimationError
@@ -304,6 +305,30 @@ def test_what_sums_cannot_do_is_refused_by_name(name: str, folder: Path) -> None
     changed = dataclasses.replace(getattr(config, section), **{key: value})
     with pytest.raises(ConfigError, match=f"^{name}.*(with up to that many|did you mean)"):
         layout_of(dataclasses.replace(config, **{section: changed}))
+
+
+def test_check_of_a_long_list_says_what_its_run_says_and_runs_no_test(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in ("config", "large.event_list", "large.length"):
+        monkeypatch.setattr(f"eventstudy.{place}.IN_MEMORY", len(ROWS) - 1)
+    options = ["--config", str(folder / "study.toml"), "--prices", str(folder / "long.csv"), "--json"]
+    assert main(["run", str(folder / "list.csv"), *options, "--out", str(tmp_path)]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    study = Study.from_toml(folder / "study.toml")
+    ledger = study.run(folder / "list.csv", folder / "long.csv").to_frame("ledger")
+
+    def tested(*_: object, **__: object) -> None:
+        raise AssertionError("a test was run")
+
+    monkeypatch.setattr("eventstudy.large.engine._tested", tested)
+    monkeypatch.setattr("eventstudy.large.engine._sums", tested)
+    assert main(["check", str(folder / "list.csv"), *options]) == 0
+    assert json.loads(capsys.readouterr().out) == {name: facts[name] for name in ("counts", "warnings")}
+    found = study.check(folder / "list.csv", folder / "long.csv")
+    assert found.warnings == tuple(facts["warnings"])
+    assert found.to_frame("ledger").equals(ledger)
+    assert len(found.to_frame("alignment")) > 5
 
 
 def test_run_takes_a_long_list_whatever_it_is_called(

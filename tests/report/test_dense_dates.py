@@ -68,7 +68,7 @@ def test_trust_praises_no_test_for_what_the_dates_do_not_have() -> None:
         "7 firm-events fall on 6 dates, and their residuals are uncorrelated (mean 0.00): trust the tests over dates, "
         "and use the tests over firm-events for comparison."
     )
-    assert "Shares fell together: 7 firm-events on 6 dates" in which_to_trust(7, 6, 0.2, 1.0)
+    assert "Shares moved together: 7 firm-events on 6 dates" in which_to_trust(7, 6, 0.2, 1.0)
 
 
 def test_trust_says_what_overlapping_dates_are_worth() -> None:

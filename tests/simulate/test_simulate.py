@@ -25,6 +25,7 @@ from eventstudy.messages import catalogue
 from eventstudy.plots.simulation import power_tests
 from eventstudy.prices.sources import get_prices
 from eventstudy.report.sections.simulation import COLUMNS, conclusion, simulation_rows
+from eventstudy.results.simulation_schema import simulation_schema
 from eventstudy.simulate import (
     DESIGNS,
     Case,
@@ -39,7 +40,6 @@ from eventstudy.simulate import (
 )
 from eventstudy.simulate.draws import draw_dates
 from eventstudy.simulate.pseudo_events import simulated_returns, surroundings
-from eventstudy.simulate.schema import simulation_schema
 
 WINDOW = (0, 1)
 NAMES = ("cross_sectional_t", "patell", "bmp", "portfolio_t", "date_t", "sign_flip", "grank_t", "wilcoxon")
@@ -407,3 +407,19 @@ def test_exit_codes(
     assert main(arguments(study, *more)) == code
     assert said in " ".join(capsys.readouterr().err.split())
     assert not list((study / "results").glob("[!.]*"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [("--draws", "0"), ("--dates", "1"), ("--windows", "0,1"), ("--designs", "denser"), ("--verdict", "--draws", "0")],
+    ids=" ".join,
+)
+def test_wrong_options_are_refused_before_prices_are_read(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("prices were read")
+
+    monkeypatch.setattr("eventstudy.commands.simulate.prices_of_study", read)
+    assert main(arguments(study, *more)) == 2
+    assert more[-2] in capsys.readouterr().err

@@ -19,14 +19,23 @@ from eventstudy.events import Events, read_events
 from eventstudy.messages import catalogue
 from eventstudy.prices import PriceTable
 from eventstudy.prices.sources import get_prices
+from eventstudy.report.sections.verdict_rates import conclusions
+from eventstudy.results.simulation_schema import simulation_schema
 from eventstudy.reversal.estimator import APART
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.question import Shocks, study_shocks
 from eventstudy.reversal.verdict import draw_events, judged
 from eventstudy.simulate.pseudo_events import reaching_back
-from eventstudy.simulate.schema import simulation_schema
 from eventstudy.simulate.sectors import DAILY, LIMIT, pasts, reordered, sector_returns, together
-from eventstudy.simulate.verdict_rates import DESIGNS, Material, VerdictPlan, disjoint, draw_material, verdict_rates
+from eventstudy.simulate.verdict_rates import (
+    DESIGNS,
+    Material,
+    VerdictPlan,
+    VerdictRate,
+    disjoint,
+    draw_material,
+    verdict_rates,
+)
 
 CONFIG = StudyConfig()
 SECTOR = Path(__file__).parents[2] / "eventstudy" / "sectors" / "healthcare"
@@ -232,6 +241,26 @@ def test_an_unknown_design_is_refused() -> None:
 def test_every_design_has_a_name(language: str) -> None:
     words = catalogue(language)
     assert len({words[f"verdict_rates.{name}"] for name in DESIGNS}) == len(DESIGNS)
+
+
+def test_pages_say_where_either_side_is_wrong_too_often() -> None:
+    # 2.5 % and 2.58 standard errors of 2,000 draws are 3.4 %, 5 % and as many are 6.3 %.
+    def rate(k: int, **shares: float) -> VerdictRate:
+        held = {"reversal": 0.034, "drift": 0.034, "p_below": 0.062, "equivalent": 0.0, "inconclusive": 0.0}
+        known = {"design": "own_first", "k": k, "k_used": k, "k_eff": k, "effect": 0.0, "draws": 2_000}
+        return VerdictRate(**{**known, **held, **shares})
+
+    words = catalogue("en")
+    (held,) = conclusions([rate(6), rate(10)], words)
+    assert held.startswith("In none of the 2 combinations of design and number of dates")
+    told = conclusions([rate(6, reversal=0.035), rate(10, drift=0.05, p_below=0.08)], words)
+    name = "own history, first drop of a slide"
+    assert [sentence.partition(": ")[2] for sentence in told] == [
+        f"{name}, 10 dates (8.0%).",
+        f"{name}, 6 dates (3.5%).",
+        f"{name}, 10 dates (5.0%).",
+    ]
+    assert [word in sentence for word, sentence in zip(("5%", "reversal", "drift"), told, strict=True)] == [True] * 3
 
 
 def test_the_folder_of_a_simulation_has_the_shape_of_the_schema(

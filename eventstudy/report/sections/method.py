@@ -87,7 +87,7 @@ def settings(result: StudyResult, words: Words) -> Section | None:
                 walk(f"{prefix}.{key}" if prefix else str(key), value[key], own)
         elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
             many = len(str(value)) > LONGEST_SETTING
-            flat.append((prefix, f"{len(value)} ×" if many else str(value)))
+            flat.append((prefix, f"({len(value)})" if many else str(value)))
         else:
             text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
             flat.append((prefix, cut(text, LONGEST_SETTING)))

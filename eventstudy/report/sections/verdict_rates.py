@@ -16,7 +16,7 @@ from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import BulletList, Document, FigureBlock, Paragraph, Section, TableBlock, table
 from eventstudy.report.render.data import stamped
 from eventstudy.results.summary import title_of
-from eventstudy.reversal.verdict import LEVEL
+from eventstudy.reversal.verdict import DRIFT, LEVEL, REVERSAL
 from eventstudy.simulate.rates import Z99
 from eventstudy.simulate.verdict_rates import THIS_LIST, Material, VerdictPlan, VerdictRate
 
@@ -83,25 +83,30 @@ def _drawn(frame: pd.DataFrame, words: Mapping[str, str], *, simulated: bool) ->
 
 
 def conclusions(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> list[str]:
-    """Return sentences: what this list would find, where the verdict is wrong too often, what ten dates find."""
+    """Return sentences: what this list would find, and where the verdict is wrong too often."""
     found = [
         words["verdict_rates.this_finds"].format(k=rate.k, effect=rate.effect, n=round(100 * rate.reversal))
         for rate in rates
         if rate.design == THIS_LIST and rate.effect > 0
     ]
     sizes = [rate for rate in rates if rate.effect == 0]
-    often = [rate for rate in sizes if too_often(rate)]
-    told = ", ".join(
-        words["verdict_rates.cell"].format(name=words[f"verdict_rates.{r.design}"], k=r.k, share=r.p_below)
-        for r in often
-    )
-    key = "often" if often else "held"
-    return [*found, words[f"verdict_rates.{key}"].format(n=len(sizes), level=LEVEL, told=told)]
+    sides = {"often": ("p_below", LEVEL), "often_reversal": (REVERSAL, LEVEL / 2), "often_drift": (DRIFT, LEVEL / 2)}
+    for key, (side, level) in sides.items():
+        often = [(rate, getattr(rate, side)) for rate in sizes if too_often(getattr(rate, side), level, rate.draws)]
+        told = ", ".join(
+            words["verdict_rates.cell"].format(name=words[f"verdict_rates.{rate.design}"], k=rate.k, share=share)
+            for rate, share in often
+        )
+        if often:
+            found.append(words[f"verdict_rates.{key}"].format(level=level, told=told))
+        elif side == "p_below":
+            found.append(words["verdict_rates.held"].format(n=len(sizes), level=level))
+    return found
 
 
-def too_often(rate: VerdictRate) -> bool:
-    """Whether p is at most 5 % more often than 5 % and `Z99` standard errors over the draws."""
-    return rate.p_below > LEVEL + Z99 * math.sqrt(LEVEL * (1 - LEVEL) / rate.draws)
+def too_often(share: float, level: float, draws: int) -> bool:
+    """Whether a share of draws exceeds a level by more than `Z99` standard errors."""
+    return share > level + Z99 * math.sqrt(level * (1 - level) / draws)
 
 
 def verdict_document(
@@ -144,6 +149,10 @@ def verdict_document(
 
 def _sizes(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> TableBlock:
     null = [rate for rate in rates if rate.effect == 0]
+
+    def marked(share: float, level: float, draws: int) -> str:
+        return f"{100 * share:.1f}{'↑' if too_often(share, level, draws) else ' '}"
+
     first = {rate.design: rate for rate in reversed(null)}
     rows = [
         (
@@ -152,10 +161,10 @@ def _sizes(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> TableBlock
             str(rate.k),
             f"{rate.k_used:.1f}",
             f"{rate.k_eff:.1f}",
-            f"{100 * rate.reversal:.1f}",
-            f"{100 * rate.drift:.1f}",
+            marked(rate.reversal, LEVEL / 2, rate.draws),
+            marked(rate.drift, LEVEL / 2, rate.draws),
             f"{100 * rate.equivalent:.1f}",
-            f"{100 * rate.p_below:.1f}{'↑' if too_often(rate) else ' '}",
+            marked(rate.p_below, LEVEL, rate.draws),
         )
         for rate in null
     ]
