@@ -21,13 +21,13 @@ from eventstudy.errors import Reason
 from eventstudy.exchanges.exchange import EVER
 from eventstudy.messages import catalogue, retold
 
-#: What is counted where a rule did not trade, by why it did not.
+#: Counts in the sentence if a rule did not trade, by reason.
 _COUNTED = {
     f"refusal.{name}": Reason(f"refused.{name}")
     for name in ("not_public", "no_drop", "late_label", "no_room", "no_prices", "no_peer")
 }
 _UNFILLED = Reason("refused.blocked")
-#: Parts of what a trade brings, as `Legs.total` names them.
+#: Parts of a trade's result, with the names of `Legs.total`.
 _PARTS = ("gross", "hedged", "cost", "net")
 _NAN = float("nan")
 Row = dict[str, Any]
@@ -45,7 +45,7 @@ TABLES = (
 
 
 def summarise(traded: Traded) -> Row:
-    """Return what the summary says of the backtest, its reasons in words."""
+    """Return the facts on the backtest for the summary, with reasons as sentences."""
     found = traded.evaluation
     own = found.records[RULE]
     volume = any(np.isfinite(tape.volume).any() for tape in traded.tapes.values())
@@ -70,7 +70,7 @@ def summarise(traded: Traded) -> Row:
         "walk_forward": record_row(found.walk_forward, unknown),
         "against": [asdict(item) for item in found.against],
         "snooping": snooping(found.against),
-        # Mean over traded shocks of the trade's net return less the study's own CAR after the drop.
+        # Mean over traded shocks of the trade's net return minus the study's own CAR after the drop.
         "gap": float(known.mean()) if len(known) else float("nan"),
         "pbo": found.overfitting.probability,
         "pbo_reason": found.overfitting.reason,
@@ -86,7 +86,7 @@ def summarise(traded: Traded) -> Row:
 
 
 def withheld(traded: Traded) -> dict[str, Reason]:
-    """Say by currency why no capacity is given: shares were bought whose units are in doubt."""
+    """Return by currency why no capacity is given: the units of some bought shares are in doubt."""
     found = traded.evaluation
     tried = [item.result for part in found.specifications.values() for item in part]
     bought: dict[str, set[str]] = {}
@@ -101,7 +101,7 @@ def withheld(traded: Traded) -> dict[str, Reason]:
 
 
 def snooping(tests: Sequence[Superiority]) -> Reason:
-    """Say whether any specification beats each benchmark once all that were tried are counted."""
+    """Return whether any specification beats each benchmark, with correction for all trials."""
     reasons = {item.reason for item in tests}
     if len(reasons) == 1 and all(reasons):
         return Reason("snooping.none", why=reasons.pop())
@@ -115,7 +115,7 @@ def snooping(tests: Sequence[Superiority]) -> Reason:
 
 
 def why_none(found: Evaluation) -> Reason:
-    """Say why the rule did not trade, empty where it did."""
+    """Return why the rule did not trade; empty if it did."""
     result = found.runs[RULE]
     if result.filled:
         return Reason()
@@ -133,7 +133,7 @@ def why_none(found: Evaluation) -> Reason:
 
 
 def sentence(found: Evaluation) -> Reason:
-    """Say in one plain sentence what the rule earned, never without the number of trades."""
+    """Return the rule's result as one sentence, always with the number of trades."""
     own, compared = found.records[RULE], _compared(found)
     if not own.n_trades:
         return Reason("trade.none", why=why_none(found), beside=compared)
@@ -153,7 +153,7 @@ def sentence(found: Evaluation) -> Reason:
 
 
 def _compared(found: Evaluation) -> Reason:
-    """What the same rule earned on comparable drops, or else on the study's own drops of any label."""
+    """Result of the same rule on control drops, or else on the study's own drops of any label."""
     placebo, every = found.records.get(PLACEBO), found.records[EVERY_DROP]
     if placebo is not None and placebo.n_trades:
         key, other, noun = "trade.comparable", placebo, "drop"
@@ -219,12 +219,12 @@ def _trade_row(trade: Trade, traded: Traded) -> Row:
 
 
 def _shares(legs: Legs | None, value: float) -> dict[str, float]:
-    """Profits and cost as shares of what was bought; NaN where nothing was or the currency has no rate."""
+    """Profits and cost relative to the value bought; NaN if nothing was bought or the currency has no rate."""
     return {name: legs.total(name) / value if legs and value else _NAN for name in _PARTS}
 
 
 def _track_records(found: Evaluation) -> Iterator[Row]:
-    """One row a run, intervals as two columns; the capacity is in the trades."""
+    """One row for each run, intervals as two columns; the capacity is in the trades."""
     for item in (*found.records.values(), found.walk_forward):
         row: Row = {"run": item.name}
         for name, value in record_row(item).items():
@@ -260,7 +260,7 @@ def _pnl_rows(found: Evaluation) -> Iterator[Row]:
 
 
 def shock_rows(result: Run, traded: Traded) -> Iterator[Row]:
-    """Yield a row for each shock that was decided on."""
+    """Yield a row for each shock with a decision."""
     grouped = by_shock(result)
     for decision in result.decisions:
         trades = grouped.get(decision.shock_id, [])

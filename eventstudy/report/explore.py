@@ -1,4 +1,4 @@
-"""Data of the interactive page: the firm-events' arrays in one block of bytes, with their names."""
+"""Data of the interactive page: the arrays of the firm-events in one block of bytes, with their names."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from eventstudy.results.study_run import Explored
 STEPS = 32_767
 #: Steps of residuals within one of these.
 FINE = 16
-#: Ground and ink of a dark page, as in the template.
+#: Background and text colour of a dark page, as in the template.
 NIGHT, NIGHT_INK = (0x16 / 255, 0x18 / 255, 0x1B / 255), (0xE8 / 255,) * 3
 
 
 def explored_data(result: StudyResult, language: str) -> dict[str, Any] | None:
-    """Return what the page's script reads, plain JSON; None where a result does not carry its firm-events.
+    """Return the data for the page's script as plain JSON; None if a result has no firm-events.
 
     ``bytes`` are the arrays of `_arrays`, deflated and in base64, and ``arrays`` their types, shapes and places.
     """
@@ -60,7 +60,7 @@ def explored_data(result: StudyResult, language: str) -> dict[str, Any] | None:
 
 
 def _names(result: StudyResult, explored: Explored, words: Words, *, local: bool) -> Mapping[str, Any]:
-    """Names of what the codes of `_arrays` stand for."""
+    """Names for the codes in `_arrays`."""
     panel = explored.sample.abnormal.panel
     peers = result.facts.get("peers") or {}
     told = result.tables["shocks"].drop_duplicates("shock_id").set_index("shock_id")["title"].to_dict()
@@ -84,7 +84,7 @@ def _names(result: StudyResult, explored: Explored, words: Words, *, local: bool
 
 
 def at_night(colour: str) -> str:
-    """Return a colour, six hexadecimal digits, for a dark page: of its hue, with the contrast that it has on white."""
+    """Return a colour (six hexadecimal digits) for a dark page, with the same hue and contrast as on white."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4))
     hue, _, strength = colorsys.rgb_to_hls(red, green, blue)
     contrast = 1.05 / (_luminance((red, green, blue)) + 0.05)
@@ -116,7 +116,7 @@ def _kinds(texts: NDArray[np.str_]) -> list[str]:
 def _arrays(explored: Explored) -> dict[str, NDArray[Any]]:
     """Return the arrays by name: N firm-events, L1 estimation days, L2 event days, p coefficients.
 
-    Rows of regressors that several firm-events share are there once, ``design_of`` and ``window_of`` say which.
+    Regressors that several firm-events share are stored once; ``design_of`` and ``window_of`` are their indices.
     """
     abnormal = explored.sample.abnormal
     panel, expected = abnormal.panel, abnormal.expected

@@ -34,9 +34,9 @@ def write_pack(
 ) -> tuple[Path, ...]:
     """Write ``result`` into an existing empty ``folder`` and return the files, sorted by name.
 
-    The manifest is written whatever the formats, with the sha256 of every other file under
-    ``outputs``. Simulated tables get a last column ``simulated`` that says so. ``start`` runs a
-    function while this process goes on, see `workers.forked_children`; the files are the same without it.
+    The manifest is always written, with the sha256 of every other file under ``outputs``. Simulated tables get a last
+    column ``simulated``. ``start`` runs a function in parallel, see `workers.forked_children`; the files are the same
+    without it.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def write_pack(
     _check(folder, formats, result.report.templates)
     say = progress or (lambda _: None)
     outputs = sorted((FORMATS[name] for name in dict.fromkeys(formats)), key=lambda output: output.place)
-    # Within a results folder the next run removes what a killed one has left; elsewhere nobody would.
+    # In a results folder the next run removes the files of a killed run; in other folders this must be done here.
     own = folder.parent if folder.parent.name.startswith(UNFINISHED) else None
     with tempfile.TemporaryDirectory(dir=own) as scratch:
         home = Path(scratch) / "figures"
@@ -67,7 +67,7 @@ def write_pack(
             formats=formats,
         )
         if any(output.pages for output in outputs):
-            # Made once, before children are forked that want it too.
+            # Made before forking, because children need it too.
             _ = material.document
         begun = [(output.says, start(output.write, material)) for output in outputs if output.apart]
         for output in outputs:
@@ -99,7 +99,7 @@ def _check(folder: Path, formats: Sequence[str], templates: str) -> None:
 def _draw(
     result: StudyResult, folder: Path, outputs: Sequence[Output], home: Path, say: Callable[[str], None], start: Start
 ) -> tuple[Sequence[plots.Plot], Sequence[Missing]]:
-    """Draw each figure once, half of them beside the other half; return those there are and the others."""
+    """Draw each figure once, in two processes; return the drawn and the missing figures."""
     home.mkdir()
     target = folder / "figures" if any(output.images for output in outputs) else None
     if target is not None:
@@ -117,7 +117,7 @@ def _draw(
 
 
 def _without(result: StudyResult, missing: Sequence[Missing]) -> StudyResult:
-    """Return the result with the figures that could not be drawn among what is not available."""
+    """Return the result with the missing figures listed as not available."""
     if not missing:
         return result
     facts = dict(result.facts)
@@ -135,9 +135,9 @@ def draw_all(
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> Sequence[Missing]:
-    """Draw each figure: for the pages without the words that they set themselves, for the folder whole.
+    """Draw each figure twice: without the texts that pages print themselves, and complete for the folder.
 
-    Returns those that cannot be drawn, of which there is no file.
+    Returns the figures that cannot be drawn; they have no file.
     """
     parts = Parts()
     for place, plot in enumerate(drawn, 1):
@@ -152,7 +152,7 @@ def draw_all(
 
 
 def _texts(result: StudyResult, plot: plots.Plot, *, pages: bool) -> tuple[str, str]:
-    """Return a figure as SVG whole, and for the pages; the latter is empty where there are none."""
+    """Return a figure as complete SVG and as SVG for the pages; the latter is empty if there are no pages."""
     figure = plots.draw(result, plot)
     whole = plots.svg_text(figure)
     if not pages:
@@ -170,13 +170,13 @@ def publish(
 ) -> Path:
     """Write the pack into ``out/<run-id>`` and point ``out/latest`` to it.
 
-    A pack of the same run id with the same content is left as it is; one with other content keeps
-    its name and the new one gets a number. Earlier packs are never touched.
+    If a pack with the same run id and the same content exists, it is not changed. If its content differs, it keeps its
+    name and the new pack gets a number. Earlier packs are never changed.
 
     Raises
     ------
     OSError
-        If the disk is full or refuses; what was half written is removed.
+        If the disk is full or not writable; partly written files are removed.
     """
     with aside(out) as unfinished:
         write_pack(result, unfinished, formats=formats, progress=progress, start=start)
@@ -198,7 +198,7 @@ def _target(out: Path, run_id: str, unfinished: Path) -> Path:
 
 
 def _point(link: Path, name: str) -> None:
-    """Swap a symbolic link in one step; where links are not allowed, a text file names the pack."""
+    """Replace a symbolic link in one step; if links are not allowed, a text file names the pack."""
     aside = link.with_name(f"{UNFINISHED}latest")
     aside.unlink(missing_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""Result packs read back, checked: shown again, pooled, run again, or two of them side by side."""
+"""Read and check result packs, and compare two of them."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST, SUMMARY = "manifest.json", "summary.json"
-#: Key of the manifest's own sha256, which covers all that stands beside it.
+#: Key of the manifest's own sha256, which covers all its other keys.
 DIGEST = "digest"
-#: What the manifest of a run holds, and of which JSON type.
+#: Keys of a run's manifest, and their JSON types.
 PARTS: Mapping[str, type] = {"settings": dict, "inputs": list, "outputs": dict, "prices": dict}
-#: Numbers of the verdict that two packs are compared by.
+#: Numbers of the verdict that are compared between packs.
 VERDICT = ("kind", "effect", "ci", "p_value", "n_dates", "n_events", "n_placebos", "mde", "sentence")
-#: What to do with a pack that is not what was written.
+#: Advice for a damaged pack.
 AGAIN = "run the study again, or take the pack from a copy"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference between two packs; None where a pack does not have it."""
+    """One difference between two packs; None if a pack lacks the value."""
 
     part: str
     name: str
@@ -42,18 +42,18 @@ class Change:
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest with the sha256 of what it says, by which damage to itself shows."""
+    """Return a manifest with the sha256 of its own content, to detect damage."""
     content = {name: value for name, value in manifest.items() if name != DIGEST}
     return {**content, DIGEST: hashlib.sha256(json_text(content).encode()).hexdigest()}
 
 
 def home_of(folder: Path) -> Path:
-    """The pack's own folder: results/ itself stands for the newest pack in it."""
+    """The pack's folder; results/ means the newest pack in it."""
     if (folder / SUMMARY).is_file() or (folder / MANIFEST).is_file():
         return folder
     results = folder.parent if folder.name == "latest" else folder
     named = results / "latest.txt"
-    # Where links are not allowed, a text names the newest pack.
+    # If links are not allowed, a text file names the newest pack.
     if named.is_file() and not (results / "latest").exists():
         return results / named.read_text(encoding="utf-8", errors="replace").strip()
     return folder / "latest" if (folder / "latest").is_dir() else folder
@@ -65,9 +65,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If ``folder`` holds no pack, or one of another command.
+        If ``folder`` has no pack, or one of another command.
     IntegrityError
-        If the manifest is missing in a pack, or is not what was written.
+        If the manifest is missing or was changed.
     """
     home = home_of(folder)
     path = home / MANIFEST
@@ -92,12 +92,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any], names: Collection[str] | None = None) -> None:
-    """Hold files of a pack against the digests in its manifest: those named, or all.
+    """Compare files of a pack with the digests in its manifest: the named ones, or all.
 
     Raises
     ------
     IntegrityError
-        With every file that is missing, was changed, or, where all are asked for, was added.
+        With every file that is missing, was changed or, if all are checked, was added.
     """
     home, problems = home_of(folder), []
     for name in manifest["outputs"] if names is None else names:
@@ -139,7 +139,7 @@ def read_pack(folder: Path) -> StudyResult:
     ConfigError
         If ``folder`` is no result pack, or has no summary.
     IntegrityError
-        If the summary or the manifest is not what was written.
+        If the summary or the manifest was changed.
     """
     manifest, home = read_manifest(folder), home_of(folder)
     if SUMMARY not in manifest["outputs"] and not (home / SUMMARY).exists():
@@ -153,7 +153,7 @@ def read_pack(folder: Path) -> StudyResult:
 
 @contextmanager
 def as_written(home: Path, name: str = SUMMARY) -> Iterator[None]:
-    """Turn what fails on the content of a pack into an `IntegrityError`: no run writes such content."""
+    """Turn errors from the content of a pack into an `IntegrityError`, because no run writes such content."""
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, csv.Error) as error:
@@ -175,7 +175,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def compare_packs(first: Path, second: Path) -> list[Change]:
-    """Return what differs: verdict, effect, settings, data, counts and tables, in this order."""
+    """Return the differences in verdict, effect, settings, data, counts and tables, in this order."""
     a, b = (read_pack(folder) for folder in (first, second))
     homes = home_of(first), home_of(second)
     for home, pack in zip(homes, (a, b), strict=True):
@@ -205,7 +205,7 @@ def _verdict(pack: StudyResult) -> dict[str, Any]:
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return what is nested in dicts by dotted names."""
+    """Return nested dicts as one dict with dotted names."""
     if not isinstance(value, Mapping):
         return {prefix: value} if prefix else {}
     found: dict[str, Any] = {}
@@ -225,7 +225,7 @@ def _table_files(pack: StudyResult) -> list[str]:
 
 
 def _tables(packs: Sequence[StudyResult], homes: Sequence[Path]) -> Iterator[Change]:
-    """Yield each table whose rows differ, with its number of rows and of those that only one pack has."""
+    """Yield each table whose rows differ, with its number of rows and the number that only one pack has."""
     names = {name for pack in packs for name in _table_files(pack)}
     for name in sorted(names, key=lambda name: (name.endswith(".parquet"), name)):
         digests = [pack.manifest["outputs"].get(name) for pack in packs]
@@ -245,13 +245,13 @@ def _tables(packs: Sequence[StudyResult], homes: Sequence[Path]) -> Iterator[Cha
 
 
 def table_file(manifest: Mapping[str, Any], name: str) -> str:
-    """Return where in a pack the table ``name`` is, as text or as Parquet; empty where it has neither."""
+    """Return the path of the table ``name`` in a pack (CSV or Parquet); empty if it has neither."""
     files = (f"{name}.csv", f"tables/{name}.csv", f"tables/{name}.parquet")
     return next((path for path in files if path in manifest["outputs"]), "")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of a pack; of empty cells numbers become NaN and texts stay empty."""
+    """Read a table of a pack; empty cells become NaN in columns of numbers and stay empty in columns of text."""
     import pandas as pd
 
     if path.suffix == ".parquet":
@@ -262,7 +262,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _of_file(path: Path) -> str:
-    """Rows of a Parquet file and the beginning of its sha256, by which two are told apart."""
+    """Number of rows of a Parquet file and the beginning of its sha256, to compare two files."""
     import pyarrow.parquet as pq
 
     return str(say("pack.file", n=pq.ParquetFile(path).metadata.num_rows, digest=sha256_of(path)[:12]))

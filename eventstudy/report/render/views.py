@@ -15,15 +15,15 @@ from eventstudy.results.records import TestRow
 from eventstudy.results.result import StudyResult
 
 WIDTH = 100
-#: Lines that the verdict may take; with the others that makes ten.
+#: Largest number of lines for the verdict, so that the whole text has ten.
 VERDICT_LINES = 2
-#: The mean over dates that has an interval comes first, then the test that the pages name first.
+#: Tests in order of preference: the mean over dates with an interval, then the first test of the pages.
 HEADLINE = ("ibragimov_mueller", "date_t")
 
 
 @VIEWS.add("summary")
 def summary_text(result: StudyResult) -> str:
-    """Return the text; no line is longer than `WIDTH`, and nothing but words and numbers is in it."""
+    """Return the text, without control characters and with lines of at most `WIDTH` characters."""
     words, facts = words_of(result), result.facts
     table = small_table(facts, words)
     parts = [str(facts["study"]).center(WIDTH).rstrip(), "=" * WIDTH]
@@ -69,7 +69,7 @@ def _window(window: Sequence[int]) -> str:
 
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The table with aligned columns, the last of them left out until it fits."""
+    """The table with aligned columns; the last columns are left out until it fits."""
     shown = len(head)
     while True:
         widths = [max(len(row[place]) for row in (head, *rows)) for place in range(shown)]
@@ -117,7 +117,7 @@ def brief(result: StudyResult) -> str:
 
 
 def _first_window(result: StudyResult, words: Words) -> list[str]:
-    """Two lines on the headline group in the first window of the settings; none without tests."""
+    """Two lines on the headline group in the first window; none without tests."""
     test = headline_test(result)
     if test is None:
         return []
@@ -132,7 +132,7 @@ def _first_window(result: StudyResult, words: Words) -> list[str]:
 
 
 def headline_test(result: StudyResult) -> TestRow | None:
-    """Return the test of the headline group's mean in the first window of ``windows.car``, None without."""
+    """Return the test of the headline group's mean in the first window of ``windows.car``, None if there is none."""
     facts = result.facts
     if "tests" not in result.tables or not result.windows.car:
         return None

@@ -1,4 +1,4 @@
-"""The case: one shock's fall, next day, what followed and its rank, and the claims about it by source."""
+"""The case: one shock's fall, the next day, the return after it, its rank, and claims about it by source."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from eventstudy.results.result import StudyResult
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What became of a claim, in the order of the pages.
+#: Verdicts on claims, in the order of the pages.
 TALLY = ("confirmed", "off", "refuted", "not testable")
 
 
 def case_facts(result: StudyResult, words: Words) -> Group | None:
-    """Return the box of the shock in question: that of the case study, else the newest of the label asked about."""
+    """Return the case box: the shock of the case study, else the newest shock with the label in question."""
     shock_id = _shock(result)
     rows = result.tables["reversal"]
     found = rows[rows["shock_id"] == shock_id]
@@ -45,7 +45,7 @@ def _shock(result: StudyResult) -> str:
 
 
 def _moves(result: StudyResult, row: Mapping[Any, Any], words: Words) -> list[tuple[str, str]]:
-    """Return fall, next day where the tables have it, and what followed, with how far it counts as a drop."""
+    """Return the fall, the next day (if known), the return after it, and whether it counts as a drop."""
     windows = result.facts["windows"]
     drop, post = window_name(windows["drop"]), window_name(windows["post"])
     table = result.tables["shocks"]
@@ -66,7 +66,7 @@ def _moves(result: StudyResult, row: Mapping[Any, Any], words: Words) -> list[tu
 
 
 def _rank(result: StudyResult, row: Mapping[Any, Any], words: Words) -> list[tuple[str, str]]:
-    """Return its rank by the verdict's estimator, and what day 0 alone makes of the case study."""
+    """Return the rank by the verdict's estimator, and the result by day 0 alone."""
     facts = result.facts
     found = []
     if finite(row["rank"]):
@@ -88,7 +88,7 @@ def _answers(result: StudyResult, shock_id: str, words: Words) -> list[tuple[str
 
 
 def _by_source(result: StudyResult, row: Mapping[Any, Any], words: Words) -> str:
-    """Return how many claims about the days of the shock each source made, and what became of them."""
+    """Return for each source the number of claims about the days of the shock, and their verdicts."""
     table = result.tables.get("claims")
     if table is None or table.empty:
         return ""
@@ -102,7 +102,7 @@ def _by_source(result: StudyResult, row: Mapping[Any, Any], words: Words) -> str
 
 
 def tallied(claims: pd.DataFrame, words: Words) -> list[tuple[str, str]]:
-    """Return of each source how many of its claims were confirmed, off, refuted or not testable."""
+    """Return for each source how many of its claims were confirmed, off, refuted or not testable."""
     found = []
     for source, part in claims.groupby("source", sort=False):
         verdicts = zip(part["verdict"], part["verdict_code"], strict=True)
