@@ -54,8 +54,8 @@ class Comparison:
         Number of the shock, -1 for a control.
     day, drop
         Day 0 as days since 1970, and CAR of the drop window.
-    drops
-        By stratum: sessions of all drops by the study's rule in its history, events or not.
+    drops, peers
+        By stratum: sessions of all drops by the study's rule in its history, events or not; and its peers.
     lead
         Sessions that a control must be ahead of an event to be compared with it, see `lead_of`.
     draws, seed, moderated
@@ -67,6 +67,7 @@ class Comparison:
     day: Counts
     drop: Floats
     drops: Mapping[str, Counts]
+    peers: Mapping[str, Peers] = field(default_factory=dict)
     lead: int = 0
     draws: int = 9_999
     seed: int = 20260624
@@ -166,6 +167,7 @@ def compare(
         shock=shock,
         day=every.day,
         drop=every.drop,
+        peers={", ".join(names): names for names in sets},
         lead=lead_of(config.reversal.controls, config.windows.drop, config.windows.post),
         draws=config.tests.draws,
         seed=config.study.seed,
@@ -385,14 +387,20 @@ class Balance:
     n_controls: int
 
 
+def deviation_of(events: Floats, others: Floats) -> float:
+    """Root of the mean of both variances of a trait (Austin 2009); for a single event the others' alone stands."""
+    variance = float(others.var(ddof=1)) if len(others) > 1 else NAN
+    return float(np.sqrt(((float(events.var(ddof=1)) if len(events) > 1 else variance) + variance) / 2))
+
+
 def balance(falls: Falls, *, moderated: bool = True) -> list[Balance]:
     """Compare drops with the controls that the regression sets them against.
 
     Notes
     -----
-    Before: difference of the means over the root of the mean of both variances (Austin 2009), for one drop over the
-    controls' deviation. After: what the regression's own traits leave of it, the coefficient of the drops in a
-    least-squares fit of the trait on levels, depth of the drop and run-up, over the same deviation.
+    Before: difference of the means over `deviation_of` both. After: what the regression's own traits leave of it, the
+    coefficient of the drops in a least-squares fit of the trait on levels, depth of the drop and run-up, over the same
+    deviation.
     """
     falls = falls.take(usable(falls))
     event = falls.event
@@ -404,8 +412,7 @@ def balance(falls: Falls, *, moderated: bool = True) -> list[Balance]:
     coefficient = np.linalg.lstsq(design, np.vstack([every, np.zeros(len(TRAITS))]), rcond=None)[0][-1]
     rows = []
     for name, values, left in zip(TRAITS, every.T, coefficient.tolist(), strict=True):
-        variance = float(values[~event].var(ddof=1))
-        deviation = np.sqrt((variance + (float(values[event].var(ddof=1)) if event.sum() > 1 else variance)) / 2)
+        deviation = deviation_of(values[event], values[~event])
         difference = float(values[event].mean() - values[~event].mean())
         rows.append(
             Balance(

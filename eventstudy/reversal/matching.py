@@ -12,7 +12,7 @@ from eventstudy.core.abnormal import ShockPortfolios
 from eventstudy.core.arrays import Bools, Counts, Floats, Places, Texts
 from eventstudy.core.windows import Request
 from eventstudy.errors import Reason
-from eventstudy.reversal.controls import Screened, far_from, sessions_apart
+from eventstudy.reversal.controls import Screened, deviation_of, far_from, sessions_apart
 from eventstudy.reversal.drops import VARIABLES, PeerDrops
 from eventstudy.reversal.estimator import APART
 from eventstudy.reversal.history import History, PeerDay, as_kind
@@ -318,9 +318,8 @@ def placebo_balance(targets: Floats, matched: Sequence[Floats]) -> list[dict[str
 
     Notes
     -----
-    Each shock counts once, each of its placebos 1/M. The standardised mean difference is the
-    difference over the root of the mean of both variances; a single shock has none, so the placebos'
-    variance stands for both (Austin 2009). Below 0.1 is called balanced, above 0.25 is not.
+    Each shock counts once, each of its placebos 1/M. The standardised mean difference is the difference over
+    `deviation_of` both. Below 0.1 is called balanced, above 0.25 is not.
     """
     if not matched:
         return []
@@ -328,9 +327,7 @@ def placebo_balance(targets: Floats, matched: Sequence[Floats]) -> list[dict[str
     means = np.array([values.mean(axis=0) for values in matched])
     everything = np.concatenate(list(matched))
     for v, name in enumerate(VARIABLES):
-        placebo_variance = float(everything[:, v].var(ddof=1)) if len(everything) > 1 else float("nan")
-        event_variance = float(targets[:, v].var(ddof=1)) if len(targets) > 1 else placebo_variance
-        pooled = np.sqrt((placebo_variance + event_variance) / 2)
+        pooled = deviation_of(targets[:, v], everything[:, v])
         difference = float(targets[:, v].mean() - means[:, v].mean())
         rows.append(
             {

@@ -49,8 +49,20 @@ DAY_0, DAY_BEFORE = (0, 0), (-1, 0)
 OTHER_LABELS = ("misreading", "genuine", "contested", "denied", "silent", "no_news")
 #: Ends the name of the group that counts labels set after the drop as well.
 EXPLORATORY = ";exploratory"
-#: Candidates of a kind of drops, the shocks counted, and what to call them.
-Group = tuple[Bools, Bools, Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Drops that one verdict is about, marks of shape (K,).
+
+    ``candidates`` are all shocks of the kind, ``counted`` those that the verdict rests on, ``late_too`` whether labels
+    that were not known in time count; ``subject`` is what the drops are called.
+    """
+
+    candidates: Bools
+    counted: Bools
+    subject: Reason
+    late_too: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,26 +329,23 @@ def event_days(computed: Computed) -> dict[str, Counts]:
 
 def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
     """Return the shocks with what each verdict counts, and the verdicts."""
-    matched = _groups(shocks, config.reversal.label, np.isfinite(shocks.excess))
-    compared = matched
-    if config.reversal.estimator != "matched":
-        compared = _groups(shocks, config.reversal.label, shocks.comparison.comparable(len(shocks.label)))
-    own = shocks.comparison
-    balances = {name: balance(own.of(counted), moderated=own.moderated) for name, (_, counted, _) in compared.items()}
-    shocks = replace(shocks, balances=balances)
-    verdicts = {name: _answer(shocks, headline, config, name, *group) for name, group in compared.items()}
-    # Lists are drawn with controls that all events share.
-    if config.reversal.estimator != "matched" and config.reversal.controls == "all":
-        past = past_of(shocks.comparison, config.reversal.drop_k, config.reversal.drop_min)
-        for name in (shocks.question, shocks.question + EXPLORATORY):
-            found = power(past, asked_of(shocks.comparison, compared[name][1]), seed=config.study.seed)
-            verdicts[name] = replace(verdicts[name], power=found)
-    return replace(
+    rule, own, matched = config.reversal, shocks.comparison, np.isfinite(shocks.excess)
+    known = matched if rule.estimator == "matched" else own.comparable(len(shocks.label))
+    kinds = _kinds(shocks, rule.label, known)
+    shocks = replace(
         shocks,
-        members={name: counted for name, (_, counted, _) in matched.items()},
-        counted={name: counted for name, (_, counted, _) in compared.items()},
-        verdicts=verdicts,
+        members={name: kind.counted for name, kind in _kinds(shocks, rule.label, matched).items()},
+        counted={name: kind.counted for name, kind in kinds.items()},
+        balances={name: balance(own.of(kind.counted), moderated=own.moderated) for name, kind in kinds.items()},
     )
+    verdicts = {name: _answer(shocks, headline, config, name, kind, known) for name, kind in kinds.items()}
+    # Lists are drawn with controls that all events share.
+    if rule.estimator != "matched" and rule.controls == "all":
+        past = past_of(own, rule.drop_k, rule.drop_min)
+        for name in (shocks.question, shocks.question + EXPLORATORY):
+            found = power(past, asked_of(own, kinds[name].counted), seed=config.study.seed)
+            verdicts[name] = replace(verdicts[name], power=found)
+    return replace(shocks, verdicts=verdicts)
 
 
 def named_peers(leads: Sequence[Lead], headline: Sample, config: StudyConfig) -> list[tuple[str, ...]]:
@@ -392,59 +401,54 @@ def sign_flips(shocks: Shocks, mask: Bools) -> list[str]:
     return [name for name, value in means.items() if value * means["simple"] < 0]
 
 
-def _groups(shocks: Shocks, asked: str, comparable: Bools) -> dict[str, Group]:
-    """Kinds of drops that get a verdict: candidates, shocks counted, and what to call them."""
+def _kinds(shocks: Shocks, asked: str, known: Bools) -> dict[str, Kind]:
+    """Kinds of drops that get a verdict, by the name of their group; ``known`` (K,) marks what can be compared."""
     label, in_time = shocks.label, shocks.in_time
-    counted = shocks.drops.qualifies & comparable
+    counted = shocks.drops.qualifies & known
 
     def kept(mask: Bools) -> Bools:
         return without_overlaps(mask, shocks.drops.shock_id, shocks.drops.overlaps)
 
-    groups: dict[str, Group] = {}
+    kinds: dict[str, Kind] = {}
     others = [name for name in OTHER_LABELS if name != asked and (label == name).any()]
     for name in (asked, *others):
         of, word = label == name, Reason(f"label.{name}")
-        groups[f"label={name}"] = (of, kept(of & counted & in_time), Reason("subject.labelled", label=word))
+        kinds[f"label={name}"] = Kind(of, kept(of & counted & in_time), Reason("subject.labelled", label=word))
         if name == asked:
             late = kept(of & counted)
             reasons = set(shocks.label_reason[late if late.any() else of].tolist()) - {""}
             key = "late_none" if not reasons else "undated" if reasons == {UNDATED} else "late"
-            groups[f"label={name}{EXPLORATORY}"] = (of, late, Reason(f"subject.{key}", label=word))
-    groups["all"] = (np.ones(len(label), dtype=bool), kept(counted), Reason("subject.all"))
-    return groups
+            kinds[f"label={name}{EXPLORATORY}"] = Kind(of, late, Reason(f"subject.{key}", label=word), late_too=True)
+    kinds["all"] = Kind(np.ones(len(label), dtype=bool), kept(counted), Reason("subject.all"), late_too=True)
+    return kinds
 
 
-def _answer(
-    shocks: Shocks, headline: Sample, config: StudyConfig, name: str, of: Bools, mask: Bools, subject: Reason
-) -> Verdict:
-    """Return the verdict on the marked shocks, out of the candidates ``of``."""
-    fallen, rows, rule = shocks.drops, np.flatnonzero(mask), config.reversal
-    drop = of & fallen.qualifies & np.isfinite(fallen.post)
-    late = drop & ~shocks.in_time & (name != "all" and not name.endswith(EXPLORATORY))
-    regression = rule.estimator != "matched"
-    missing = ~(shocks.comparison.comparable(len(of)) if regression else np.isfinite(shocks.excess))
+def _answer(shocks: Shocks, headline: Sample, config: StudyConfig, name: str, kind: Kind, known: Bools) -> Verdict:
+    """Return the verdict on one kind of drops, by the regression or by matched sets."""
+    fallen, mask = shocks.drops, kind.counted
+    drop = kind.candidates & fallen.qualifies & np.isfinite(fallen.post)
+    late = drop & ~shocks.in_time & (not kind.late_too)
+    if config.reversal.estimator == "matched":
+        found = _by_sets(shocks, mask, config)
+    else:
+        falls = shocks.comparison.excess(mask)
+        unlike = tuple(row.variable for row in shocks.balances[name] if abs(row.smd_after) > UNBALANCED)
+        found = {"falls": falls, "unbalanced": unlike, "excess": date_means(fallen.day0[mask], falls.own)}
     evidence = Evidence(
-        subject=subject,
+        subject=kind.subject,
         window=config.windows.post,
-        drop=date_means(fallen.day0[rows], fallen.drop[rows]),
+        drop=shocks.by_date(fallen.drop, mask),
         attainable=shocks.comparison.most(mask),
-        n_events=int(fallen.n_peers[rows].sum()),
+        n_events=int(fallen.n_peers[mask].sum()),
         n_effective=_effective(headline, fallen.shock_id[mask], config),
-        n_candidates=int(of.sum()),
+        n_candidates=int(kind.candidates.sum()),
         n_drops=int(drop.sum()),
         n_late=int(late.sum()),
         n_undated=int((late & (shocks.label_reason == UNDATED)).sum()),
-        n_unmatched=int((drop & missing & ~late).sum()),
-        **(_by_falls(shocks, name, mask) if regression else _by_sets(shocks, mask, config)),
+        n_unmatched=int((drop & ~known & ~late).sum()),
+        **found,
     )
     return verdict(evidence, seed=config.study.seed, draws=config.tests.draws)
-
-
-def _by_falls(shocks: Shocks, name: str, mask: Bools) -> dict[str, Any]:
-    """Return what the regression says of the marked shocks."""
-    found = shocks.comparison.excess(mask)
-    unlike = tuple(row.variable for row in shocks.balances[name] if abs(row.smd_after) > UNBALANCED)
-    return {"falls": found, "unbalanced": unlike, "excess": date_means(shocks.drops.day0[mask], found.own)}
 
 
 def _by_sets(shocks: Shocks, mask: Bools, config: StudyConfig) -> dict[str, Any]:

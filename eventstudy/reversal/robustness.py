@@ -171,7 +171,7 @@ def synthetic_gaps(shocks: Shocks) -> Gaps | Reason:
         return Reason("note.no_donors")
     gap, scale = np.full((2, len(comparison.shock)), np.nan)
     for stratum in np.unique(comparison.falls.stratum).tolist():
-        rows, peers = np.flatnonzero(comparison.falls.stratum == stratum), tuple(stratum.split(", "))
+        rows, peers = np.flatnonzero(comparison.falls.stratum == stratum), comparison.peers[stratum]
         outside = tuple(name for name in donors if name not in peers)
         for some in np.array_split(rows, -(-len(rows) // DAYS)) if outside else ():
             own = _own_paths(shocks, peers, some)
