@@ -18,7 +18,7 @@ from eventstudy.plots.style import (
     INK,
     PALE,
     amount_tip,
-    key,
+    key_of_figure,
     label_colour,
     label_text,
     percent_axis,
@@ -110,7 +110,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
         if at + columns < len(groups):
             panel.set_xlabel("")
     write_title(ax, title(result))
-    m = read.paths_behind(_matched(result, _asked(result)))
+    matched = _matched(result, _asked(result))
     lines: list[Any] = []
     if any(len(read.date_paths(result, group)[1]) > 1 for group in groups.values()):
         lines.append(Line2D([], [], color=PALE, lw=0.8, label=words["figure.one_date"]))
@@ -120,13 +120,10 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     # A single date, and dates that overlap too much, have no band.
     if any(panel.collections for panel in grid):
         lines.append(Patch(color="0.85", label=words["figure.bands_alone"]))
-    if m:
-        name = words["figure.placebo_end"].format(m=m)
+    if len(matched):
+        name = words["figure.placebo_end"].format(m=int(matched["n_paths"].max()))
         lines.append(Line2D([], [], color=GREY, lw=1.2, ls=(0, (4, 2)), label=name))
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    spot = (0.0, 1 - 0.19 / figure.get_figheight())
-    key(grid[0], lines, at=spot, loc="upper left", bbox_transform=figure.transFigure, ncols=5, handlelength=1.6)
+    key_of_figure(grid[0], lines, ncols=5, handlelength=1.6)
     return ax
 
 
@@ -139,7 +136,8 @@ def title(result: StudyResult, words: Mapping[str, str] | None = None) -> str:
     told |= {"start": _signed(int(mean.index.min()))}
     named = read.label_dates(words, label, _k(result, panels(result)[label]))
     named = named[:1].upper() + named[1:]
-    kind = "whole" if not read.from_base(result) else "title" if last > end else "alone"
+    # Paths of a long list begin on its first event day.
+    kind = "whole" if read.table(result, "paths", "group").empty else "title" if last > end else "alone"
     return words[f"figure.caar_{kind}"].format(name=named, end=last, **told)
 
 
@@ -163,7 +161,7 @@ register(
         lambda result: ("",) if panels(result) else (),
         _frame,
         _panel,
-        lambda result, _: read.group_size(result, str(result.facts.get("headline_group") or "all")),
+        read.headline_size,
         lambda result, _, words: {
             "found": title(result, words),
             "labels": len(panels(result)),

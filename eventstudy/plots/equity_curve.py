@@ -17,6 +17,7 @@ from eventstudy.plots.style import (
     INK,
     PALE,
     date_axis,
+    figure_of,
     key,
     label_colour,
     percent_axis,
@@ -108,8 +109,7 @@ def size(result: StudyResult, _: str) -> tuple[int, int]:
 def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     words = figure_words(result.facts)
     write_title(ax, _title(result, words))
-    figure, box = ax.get_figure(root=True), ax.get_position()
-    assert figure is not None
+    figure, box = figure_of(ax), ax.get_position()
     ax.set_axis_off()
     height = figure.get_figheight()
     upper = figure.add_axes((box.x0, box.y0 + 0.75 / height, box.width, box.height - 0.75 / height))

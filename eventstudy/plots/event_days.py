@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from eventstudy.results.result import StudyResult
 
-CLARIFIED = GREY
 #: Days before the drop that its name takes.
 ROOM = 5
 
@@ -97,6 +96,6 @@ def mark_clarifications(ax: Axes, result: StudyResult, shock_id: str) -> bool:
     on_axis = [(name, tau) for name, tau in read.clarification_days(result, shock_id) if low <= tau <= high]
     for name, tau in on_axis:
         text = words["figure.clarification_tip"].format(event=name, tau=f"{tau:+d}")
-        look: Any = {"marker": "^", "ms": 4.5, "color": CLARIFIED, "mew": 0, "clip_on": False, "zorder": 7}
+        look: Any = {"marker": "^", "ms": 4.5, "color": GREY, "mew": 0, "clip_on": False, "zorder": 7}
         point(ax, tau, 0.04, text, transform=ax.get_xaxis_transform(), **look)
     return bool(on_axis)

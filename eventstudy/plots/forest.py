@@ -18,8 +18,9 @@ from eventstudy.plots.style import (
     PALE,
     SMALLEST,
     amount_tip,
+    figure_of,
     interval_text,
-    key,
+    key_of_figure,
     label_colour,
     name_rows,
     percent_axis,
@@ -49,6 +50,8 @@ def forest(ax: Axes, result: StudyResult, name: str = "") -> Axes:
     name = name or list(windows)[-1]
     low, high = _reach(rows, name)
     matched = read.matched_placebos(result) if name == "post" else None
+    # Ranks stand an inch beyond the numbers.
+    beyond = 1.03 + 1.03 / float(ax.get_position().width * figure_of(ax).get_figwidth())
     for y, row in enumerate(rows):
         value, lower, upper = (float(row[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
         colour = label_colour(str(row["label"]))
@@ -77,7 +80,7 @@ def forest(ax: Axes, result: StudyResult, name: str = "") -> Axes:
         numbers: Any = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": SMALLEST, "weight": weight}
         ax.text(1.03, y, interval_text(value, lower, upper), color=INK, **numbers)
         if name == "post" and (rank := read.rank_of(result, row["shock_id"])):
-            ax.text(1.03 + _share(ax, 1.03), y, words["figure.rank"].format(rank=rank[0], m=rank[1]), **numbers)
+            ax.text(beyond, y, words["figure.rank"].format(rank=rank[0], m=rank[1]), **numbers)
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
     ax.set_xlim(low, high)
     ax.set_ylim(len(rows) - 0.4, -0.6)
@@ -86,14 +89,7 @@ def forest(ax: Axes, result: StudyResult, name: str = "") -> Axes:
     return ax
 
 
-def _share(ax: Axes, inches: float) -> float:
-    """Return inches as a share of the width of the axes."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return inches / float(ax.get_position().width * figure.get_figwidth())
-
-
-def _reach(rows: list[dict[str, Any]], name: str) -> tuple[float, float]:
+def _reach(rows: list[dict[Any, Any]], name: str) -> tuple[float, float]:
     """Return the limits of the axis: they include every estimate, and intervals unless these are much wider."""
     values = np.array([[row[f"{name}{end}"] for end in ("", "_lower", "_upper")] for row in rows], dtype=float)
     most = REACH * max(float(np.nanmax(np.abs(values[:, 0]))), 0.01)
@@ -102,13 +98,13 @@ def _reach(rows: list[dict[str, Any]], name: str) -> tuple[float, float]:
 
 
 @functools.lru_cache(maxsize=4)
-def forest_rows(result: StudyResult) -> list[dict[str, Any]]:
+def forest_rows(result: StudyResult) -> list[dict[Any, Any]]:
     """Return the rows of the figure: each label with its mean and its shocks (if there is room), and all."""
     shocks, words = read.dots(result), figure_words(result.facts)
     if shocks.empty:
         return []
     groups = read.headline_groups(result)
-    found: list[dict[str, Any]] = []
+    found: list[dict[Any, Any]] = []
     first = read.asked_label(result)
     present = set(shocks["label"])
     labels = sorted(present, key=lambda label: (label != first, list(groups).index(label) if label in groups else -1))
@@ -121,7 +117,7 @@ def forest_rows(result: StudyResult) -> list[dict[str, Any]]:
             found.append({"label": label, "shock_id": "", "name": name, **_means(result, groups[label])})
         if len(own) <= room or not many:
             room -= len(own)
-            found += [{**row, "name": _name(row)} for row in _records(own)]
+            found += [{**row, "name": _name(row)} for row in own.to_dict("records")]
     name = read.label_dates(words, "all", read.group_size(result, groups["all"])[1])
     return [*found, {"label": "all", "shock_id": "", "name": name, **_means(result, groups["all"])}]
 
@@ -130,10 +126,6 @@ def _name(row: Mapping[str, Any]) -> str:
     """Return the name of a shock with its day 0, unless the name contains it."""
     day = str(row["day0"])
     return shown(row["shock_id"], limit=22) if day in row["shock_id"] else f"{shown(row['shock_id'], limit=10)} {day}"
-
-
-def _records(frame: Any) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _means(result: StudyResult, group: str) -> Mapping[str, float]:
@@ -167,14 +159,11 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
             marks.insert(1, sign("o", words["figure.not_qualified"], mfc="white", **plain))
         if len(read.matched_placebos(result)):
             marks.append(sign(label=words["figure.a_placebo"], **COMPARISON))
-    figure = panels[0].get_figure(root=True)
-    assert figure is not None
-    spot = (0.0, 1 - 0.19 / figure.get_figheight())
-    key(panels[0], marks, at=spot, loc="upper left", bbox_transform=figure.transFigure, ncols=4)
+    key_of_figure(panels[0], marks, ncols=4)
     return ax
 
 
-def _title(rows: list[dict[str, Any]], windows: Mapping[str, str], words: Mapping[str, str]) -> str:
+def _title(rows: list[dict[Any, Any]], windows: Mapping[str, str], words: Mapping[str, str]) -> str:
     """Return the title: the means of the first label, or of all dates without labels."""
     row = rows[0] if "post" in windows and not rows[0]["shock_id"] else rows[-1]
     told = {name: amount_tip(words, float(row[name])) for name in windows}
@@ -201,14 +190,4 @@ def _present(result: StudyResult) -> tuple[str, ...]:
     return ("",) if (n > 0 if asked(result.facts) else 1 < n <= MOST) else ()
 
 
-register(
-    Kind(
-        "forest",
-        5,
-        _present,
-        _frame,
-        _panel,
-        lambda result, _: read.group_size(result, str(result.facts.get("headline_group") or "all")),
-        _told,
-    )
-)
+register(Kind("forest", 5, _present, _frame, _panel, read.headline_size, _told))

@@ -50,10 +50,20 @@ def base(result: StudyResult) -> int:
     return base_day(pair(main_windows(result)["drop"]))
 
 
+def headline(result: StudyResult) -> str:
+    """Return the group that page 1 begins with."""
+    return str(result.facts.get("headline_group") or "all")
+
+
+def headline_size(result: StudyResult, _: str = "") -> tuple[int, int]:
+    """Return firm-events and dates of the headline group, for a caption."""
+    return group_size(result, headline(result))
+
+
 def headline_groups(result: StudyResult) -> dict[str, str]:
     """Return label → group of the aar table for the headline peers, in drawing order."""
     present = set(result.tables["aar"]["group"]) if "aar" in result.tables else set()
-    head = str(result.facts.get("headline_group") or "all")
+    head = headline(result)
     prefix = "" if head == "all" else f"{head};"
     start = f"{prefix}label="
     labels = {group.removeprefix(start): group for group in present if group.startswith(start)}
@@ -193,11 +203,6 @@ def case_shock(result: StudyResult) -> str:
     return str((own if len(own) else shocks)["shock_id"].iloc[-1]) if len(shocks) else ""
 
 
-def from_base(result: StudyResult) -> bool:
-    """Return whether paths begin at the close of `base`; those of a long list begin on the first event day."""
-    return not table(result, "paths", "group").empty
-
-
 @functools.lru_cache(maxsize=64)
 def date_paths(result: StudyResult, group: str) -> tuple[pd.DataFrame, tuple[pd.DataFrame, ...]]:
     """Return the mean path of a group by tau, and those of its dates; for large studies only the mean from `aar`."""
@@ -208,14 +213,6 @@ def date_paths(result: StudyResult, group: str) -> tuple[pd.DataFrame, tuple[pd.
     own = rows[rows["group"] == group]
     single = own["shock_id"].fillna("") != ""
     return own[~single], tuple(path for _, path in own[single].groupby("shock_id", sort=False))
-
-
-def shock_line(result: StudyResult, shock_id: str) -> str:
-    """Return ``SA26 · 2026-06-09 · contested``, without parts that the name contains or that are not needed."""
-    row, words = shock_rows(result)[shock_id], figure_words(result.facts)
-    day = str(row["day0"])[:10]
-    parts = [shown(shock_id, limit=24), *([] if day in shock_id else [day])]
-    return " · ".join([*parts, *([term(words, "label", row["label"])] if asked(result.facts) else [])])
 
 
 def label_dates(words: Mapping[str, str], label: str, k: int) -> str:
@@ -270,11 +267,6 @@ def reversal_path(result: StudyResult, group: str, series: str) -> pd.DataFrame:
     """Return the mean path of a group's drops or of their control drops; an empty frame if there are none."""
     days = table(result, "reversal_paths", *["group", "series", "tau", "n_dates", "car", "lower", "upper"])
     return days[(days["group"] == group) & (days["series"] == series)].sort_values("tau")
-
-
-def paths_behind(rows: pd.DataFrame) -> int:
-    """Return the number of drops in a line of `reversal_path`."""
-    return int(rows["n_paths"].max()) if len(rows) else 0
 
 
 def rank_of(result: StudyResult, shock_id: str) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from eventstudy.messages import asked
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.style import GREY, INK, SMALLEST, amount_tip, name_rows, split, write_title
+from eventstudy.plots.style import GREY, INK, SMALLEST, amount_tip, figure_of, name_rows, split, write_title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,8 +82,7 @@ def scale(ax: Axes, result: StudyResult) -> Axes:
 
 def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     shock_id = read.case_shock(result)
-    words, figure = figure_words(result.facts), ax.get_figure(root=True)
-    assert figure is not None
+    words, figure = figure_words(result.facts), figure_of(ax)
     (panel,) = split(ax, 1, 1, across=0.0, along=0.0)
     heatmap(panel, result, shock_id)
     tickers = [str(ticker) for ticker in cells_of(result, shock_id)[0].index]

@@ -68,14 +68,9 @@ def p_heatmap(ax: Axes, result: StudyResult) -> Axes:
 def p_values(result: StudyResult) -> pd.DataFrame:
     """Return the p-values, tests × windows in the order of the table, without tests that never apply."""
     table = read.table(result, "tests", "group", "window", "name", "p_value")
-    own = table[table["group"] == _group(result)]
+    own = table[table["group"] == read.headline(result)]
     cells = own.pivot(index="name", columns="window", values="p_value")
     return cells.loc[list(dict.fromkeys(own["name"])), list(dict.fromkeys(own["window"]))].dropna(how="all")
-
-
-def _group(result: StudyResult) -> str:
-    """Return the headline group."""
-    return str(result.facts.get("headline_group") or "all")
 
 
 def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
@@ -103,7 +98,7 @@ register(
         lambda result: ("",) if p_values(result).shape[0] > 1 and p_values(result).shape[1] > 1 else (),
         _frame,
         _panel,
-        lambda result, _: read.group_size(result, _group(result)),
+        read.headline_size,
         _told,
     )
 )

@@ -64,7 +64,8 @@ def draw_growth(ax: Axes, pool: Pool, words: Mapping[str, str]) -> Axes:
         colour = GREY if step.sectors in marks else INK
         ax.plot(grid, [_smallest(step, k) for k in grid], color=colour, lw=0.8, alpha=0.6)
         marker = marks.get(step.sectors, WHOLE)
-        ax.plot(step.n_dates, step.mde, marker=marker, ms=4, color=colour, label=_named(step, words), ls="none")
+        name = words["pool.step"].format(sectors=step.sectors, mde=step.mde, dates=_dates(step.n_dates, words))
+        ax.plot(step.n_dates, step.mde, marker=marker, ms=4, color=colour, label=name, ls="none")
     ax.set_xscale("log")
     ax.set_yscale("log")
     _level(ax, steps, grid)
@@ -93,10 +94,6 @@ def _level(ax: Axes, steps: Sequence[PowerStep], grid: Sequence[int]) -> None:
         axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     ax.grid(color=FAINT, lw=0.4)
     ax.set_axisbelow(True)
-
-
-def _named(step: PowerStep, words: Mapping[str, str]) -> str:
-    return words["pool.step"].format(sectors=step.sectors, mde=step.mde, dates=_dates(step.n_dates, words))
 
 
 def _sector(row: Stratum, words: Mapping[str, str]) -> str:

@@ -106,10 +106,7 @@ register(
         lambda result: ("",) if shares(result) else (),
         lambda *_: Frame(width=3.75, height=2.2, left=0.55, right=0.12, bottom=0.3, top=0.3, beneath=0.22),
         _panel,
-        lambda result, _: (
-            int((result.facts.get("verdict") or {}).get("n_events") or 0),
-            int((result.facts.get("verdict") or {}).get("n_dates") or 0),
-        ),
+        lambda result, _: (result.verdict.n_events, result.verdict.n_dates) if result.verdict else (0, 0),
         _told,
     )
 )

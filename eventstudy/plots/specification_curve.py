@@ -141,7 +141,7 @@ register(
         _frame,
         _panel,
         lambda result, _: (
-            int((result.facts.get("verdict") or {}).get("n_events") or 0),
+            result.verdict.n_events if result.verdict else 0,
             int(_specifications(result)["n_dates"].max()),
         ),
         _told,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import matplotlib.dates as dates
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -166,6 +167,20 @@ def key(
     return ax.legend(ncols=ncols, bbox_to_anchor=at, **(usual | named | look))
 
 
+def key_of_figure(ax: Axes, handles: Sequence[Any], **look: Any) -> None:
+    """Name marks and lines of all axes of a figure beneath its title."""
+    figure = figure_of(ax)
+    spot = (0.0, 1 - 0.19 / figure.get_figheight())
+    key(ax, handles, at=spot, loc="upper left", bbox_transform=figure.transFigure, **look)
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that axes belong to."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
 def number_text(value: float) -> str:
     """Return a decimal in hundredths with its sign, as ``+4.2``."""
     text = f"{100 * value:+.1f}"
@@ -180,9 +195,8 @@ def interval_text(value: float, lower: float, upper: float) -> str:
 
 def split(ax: Axes, rows: int, columns: int, *, across: float, along: float) -> list[Axes]:
     """Replace ``ax`` by a grid of axes, row by row; ``across`` and ``along`` are the distances in inches."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    box, (width, height) = ax.get_position(), figure.get_size_inches()
+    figure, box = figure_of(ax), ax.get_position()
+    width, height = figure.get_size_inches()
     ax.set_axis_off()
     wide = (box.width - (columns - 1) * across / width) / columns
     tall = (box.height - (rows - 1) * along / height) / rows
@@ -204,5 +218,5 @@ def date_axis(ax: Axes, days: Any) -> None:
 
 def write_title(ax: Axes, text: str) -> None:
     """Write a title from the figure's edge, for axes that long names push to the right."""
-    top = 1 - 0.02 / ax.get_figure(root=True).get_figheight()  # type: ignore[union-attr]
-    ax.figure.text(0.012, top, text, va="top", fontsize=8, weight="bold", gid="title")
+    figure = figure_of(ax)
+    figure.text(0.012, 1 - 0.02 / figure.get_figheight(), text, va="top", fontsize=8, weight="bold", gid="title")

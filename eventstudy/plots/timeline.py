@@ -15,7 +15,19 @@ from eventstudy.messages import asked
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.style import FAINT, GREY, INK, SMALLEST, date_axis, key, label_colour, label_text, point, sign
+from eventstudy.plots.style import (
+    FAINT,
+    GREY,
+    INK,
+    SMALLEST,
+    date_axis,
+    figure_of,
+    key,
+    label_colour,
+    label_text,
+    point,
+    sign,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,10 +88,8 @@ def _name_lines(ax: Axes, words: Mapping[str, str], index: pd.DataFrame) -> None
 
 def _name_shocks(ax: Axes, shocks: pd.DataFrame, levels: Any, label: str) -> None:
     """Name the shocks with enough room above them, those with the label in question first."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
     ax.autoscale_view()
-    wide = float(ax.get_position().width * figure.get_figwidth())
+    wide = float(ax.get_position().width * figure_of(ax).get_figwidth())
     low, high = ax.get_xlim()
     taken: list[tuple[float, float, float]] = []
     pairs = sorted(zip(shocks.to_dict("records"), levels, strict=False), key=lambda pair: pair[0]["label"] != label)
@@ -108,7 +118,7 @@ register(
         lambda result: ("",) if len(sector_index(result)) > 1 and len(read.dots(result)) > 1 else (),
         lambda *_: Frame(width=7.0, height=2.6, left=0.55, right=1.15, bottom=0.38, top=0.4, beneath=0.3),
         lambda ax, result, _: timeline(ax, result),
-        lambda result, _: read.group_size(result, str(result.facts.get("headline_group") or "all")),
+        read.headline_size,
         _told,
     )
 )

@@ -42,6 +42,8 @@ SMALLEST_MARGIN = 0.008
 LEVEL = 0.05
 #: Effects for which the number of dates needed is given.
 EFFECTS = {"two": 0.02, "five": 0.05, "ten": 0.10}
+#: Numbers that a verdict takes over from the regression, by name.
+OF_REGRESSION = tuple("effect se df p_value p_greater mde k_eff prior_sd n_controls n_clusters rank among".split())
 #: Placements of pseudo-events: any drop, the first of each slide, or one from each whole slide (looks ahead).
 PLACEMENTS = ("day", "first", "slide")
 #: Number of lists that are drawn for a study.
@@ -154,19 +156,23 @@ class Evidence:
 
 def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     """Return the verdict on the excess over control drops, by the estimator of the evidence."""
-    x, k = evidence.excess, len(evidence.excess)
+    x, k, found = evidence.excess, len(evidence.excess), evidence.falls
+    sd = float(x.std(ddof=1)) if k > 1 else math.nan
+    # Standard error of one date, and the degrees of freedom as a share of K - 1.
+    between, df_share = found.per_date(k) if found else (evidence.spread.se if k == 1 else sd, 1.0)
+    needed = _needed(between, df_share)
     shared = {
         "n_dates": k,
         "n_events": evidence.n_events,
         "n_effective": evidence.n_effective,
-        "sd": float(x.std(ddof=1)) if k > 1 else math.nan,
+        "sd": sd,
         "margin": smallest_margin(evidence.drop),
         "reason": "" if k else _why_nothing(evidence),
         "attainable": evidence.attainable,
+        "needed": needed,
+        "more_data": _more_data(evidence, between, needed),
     }
-    if evidence.falls is None:
-        return _of_sets(evidence, shared, seed=seed, draws=draws)
-    return _of_falls(evidence, evidence.falls, shared)
+    return _of_falls(evidence, found, shared) if found else _of_sets(evidence, shared, seed=seed, draws=draws)
 
 
 def smallest_margin(drop: Floats) -> float:
@@ -194,35 +200,22 @@ def _of_falls(evidence: Evidence, found: Excess, shared: Mapping[str, Any]) -> V
     k, margin, ranked = len(evidence.excess), shared["margin"], found.rank > 0
     kind = kind_of(found, margin)
     shrunk, p_costs = found.shrunken(SMALLEST_MARGIN)
-    between, df_share = found.per_date(k)
-    needed = _needed(between, df_share)
+    traits = Reason.join([Reason(f"trait.{name}") for name in evidence.unbalanced], ", ")
+    unlike = Reason("ladder.unbalanced", traits=traits) if evidence.unbalanced else Reason()
     return Verdict(
         **shared,
+        **{name: getattr(found, name) for name in OF_REGRESSION},
         kind=kind,
         sentence=_sentence_of_falls(evidence, found, kind, margin),
-        effect=found.effect,
         interval=(found.lower, found.upper),
-        p_value=found.p_value,
         p_name=found.test,
-        p_greater=found.p_greater,
         p_floor=found.p_floor if ranked else math.nan,
         equivalence_p=found.equivalence_p(margin),
         se_placebos=found.spread,
-        mde=found.mde,
-        needed=needed,
-        ladder=Reason.join([_ladder_of_falls(k, found), _unlike(evidence.unbalanced)], " "),
-        more_data=_more_data(evidence, between, needed),
+        ladder=Reason.join([_ladder_of_falls(k, found), unlike], " "),
         estimator="rank" if ranked else "regression",
-        se=found.se,
-        df=found.df,
-        k_eff=found.k_eff,
-        n_controls=found.n_controls,
-        n_clusters=found.n_clusters,
-        rank=found.rank,
-        among=found.among,
         shrunk=shrunk,
         p_costs=p_costs,
-        prior_sd=found.prior_sd,
     )
 
 
@@ -262,13 +255,6 @@ def _ladder_of_falls(k: int, found: Excess) -> Reason:
     return Reason("ladder.moderate" if k < 30 else "")
 
 
-def _unlike(traits: tuple[str, ...]) -> Reason:
-    """Return a note on characteristics in which drops and controls differ."""
-    if not traits:
-        return Reason()
-    return Reason("ladder.unbalanced", traits=Reason.join([Reason(f"trait.{name}") for name in traits], ", "))
-
-
 def _of_sets(evidence: Evidence, shared: Mapping[str, Any], *, seed: int, draws: int) -> Verdict:
     """Return the verdict by matched sets.
 
@@ -286,8 +272,6 @@ def _of_sets(evidence: Evidence, shared: Mapping[str, Any], *, seed: int, draws:
     test, spread = evidence.permutation, evidence.spread
     mde = minimum_detectable_effect(sd, k) if k != 1 else detectable(spread.se, spread.df)
     kind = _kind(evidence, margin)
-    between = spread.se if k == 1 else sd
-    needed = _needed(between)
     return Verdict(
         **shared,
         kind=kind,
@@ -303,9 +287,7 @@ def _of_sets(evidence: Evidence, shared: Mapping[str, Any], *, seed: int, draws:
         n_placebos=evidence.n_placebos,
         se_placebos=spread.se,
         mde=mde,
-        needed=needed,
         ladder=_ladder(evidence, sd, mde),
-        more_data=_more_data(evidence, between, needed),
         estimator="matched",
     )
 
@@ -402,7 +384,7 @@ def _ladder(evidence: Evidence, sd: float, mde: float) -> Reason:
     return Reason("ladder.moderate" if k < 30 else "")
 
 
-def _needed(between: float, df_share: float = 1.0) -> dict[str, int]:
+def _needed(between: float, df_share: float) -> dict[str, int]:
     """Numbers of dates at which each of `EFFECTS` would be found, from the standard error ``between`` of one date."""
     if not between > 0:
         return {}
