@@ -174,11 +174,6 @@ class Judged:
     weight: Floats
 
 
-def decide(rule: Rule, past: PastView, shock: Shock) -> Decision:
-    """Judge one shock and return the orders, from past data only."""
-    return orders_of(rule, past, shock, judge_shock(rule, past, shock))
-
-
 def orders_of(rule: Rule, past: PastView, shock: Shock, judged: Judged | None) -> Decision:
     """Return the orders of a judgement.
 

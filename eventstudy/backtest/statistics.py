@@ -188,20 +188,17 @@ def drawdowns(returns: Floats) -> Floats:
 class SharpeReport:
     """A Sharpe ratio of daily returns with its standard error and corrections; NaN without variation.
 
-    ``annual`` is sqrt(252) times the daily ratio, ``annual_lo`` is Lo's ratio, corrected for autocorrelation.
+    ``sharpe`` is sqrt(252) times the daily ratio, ``sharpe_se`` its standard error, ``sharpe_lo`` is Lo's annual ratio,
+    corrected for autocorrelation.
     """
 
     n_days: int
-    n_trials: int
-    daily: float = float("nan")
-    annual: float = float("nan")
-    annual_lo: float = float("nan")
-    se_annual: float = float("nan")
+    sharpe: float = float("nan")
+    sharpe_lo: float = float("nan")
+    sharpe_se: float = float("nan")
     psr: float = float("nan")
     dsr: float = float("nan")
-    min_track_record: float = float("nan")
-    skewness: float = float("nan")
-    kurtosis: float = float("nan")
+    min_track_record_days: float = float("nan")
 
 
 def sharpe_report(returns: Floats, *, trial_ratios: Sequence[float], trials: int, lags: int) -> SharpeReport:
@@ -211,19 +208,15 @@ def sharpe_report(returns: Floats, *, trial_ratios: Sequence[float], trials: int
     """
     ratio, n = sharpe(returns), len(returns)
     if not np.isfinite(ratio):
-        return SharpeReport(n_days=n, n_trials=trials)
+        return SharpeReport(n_days=n)
     skewness, kurtosis = skewness_kurtosis(returns)
     root = float(np.sqrt(SESSIONS_A_YEAR))
     return SharpeReport(
-        daily=ratio,
-        annual=ratio * root,
-        annual_lo=ratio * annual_factor(autocorrelations(returns, lags)),
-        se_annual=sharpe_se(ratio, n) * root,
+        n_days=n,
+        sharpe=ratio * root,
+        sharpe_lo=ratio * annual_factor(autocorrelations(returns, lags)),
+        sharpe_se=sharpe_se(ratio, n) * root,
         psr=probabilistic_sharpe(ratio, 0.0, n, skewness, kurtosis),
         dsr=deflated_sharpe(ratio, n, skewness, kurtosis, trial_ratios=trial_ratios, trials=trials),
-        min_track_record=minimum_track_record(ratio, 0.0, skewness, kurtosis),
-        skewness=skewness,
-        kurtosis=kurtosis,
-        n_days=n,
-        n_trials=trials,
+        min_track_record_days=minimum_track_record(ratio, 0.0, skewness, kurtosis),
     )

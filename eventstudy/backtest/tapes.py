@@ -54,7 +54,10 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
     at = np.searchsorted(clock.days, market.sessions.astype(clock.days.dtype))
     setting, currency = config.market(market.mic), config.traded_in(market.mic)
     units = np.array([config.prices.shares(peer.ticker, market.mic) for peer in peers], dtype=float)
-    member = _members(peers, market.sessions)
+    member, base = _members(peers, market.sessions), config.study.currency
+    rates = np.full(len(at), 1.0 if currency == base else np.nan)
+    if currency != base and currency in prices.fx:
+        rates = known_rates(prices.fx[currency], base, clock.opens[at], config.backtest.fx_stale_days)
     return Tape(
         mic=market.mic,
         region=setting.region,
@@ -74,7 +77,7 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
         locked_up=(market.flags & _BITS["locked_up"]) > 0,
         locked_down=(market.flags & _BITS["locked_down"]) > 0,
         settle=np.array([_settle(peer, setting.board, market) for peer in peers], dtype=np.int64),
-        fx=_rates(currency, clock.opens[at], prices, config),
+        fx=rates,
     )
 
 
@@ -84,14 +87,6 @@ def _in_range(opened: Floats, high: Floats, low: Floats, close: Floats) -> tuple
     low = np.where(low > close * (1 + _ROUNDING), np.nan, low)
     beyond = (opened > above) & np.isfinite(high) | (opened < low * (1 - _ROUNDING))
     return np.where(beyond, np.nan, opened), low
-
-
-def _rates(currency: str, opens: NDArray[np.int64], prices: PriceTable, config: StudyConfig) -> Floats:
-    if currency == config.study.currency:
-        return np.ones(len(opens))
-    if currency not in prices.fx:
-        return np.full(len(opens), np.nan)
-    return known_rates(prices.fx[currency], config.study.currency, opens, config.backtest.fx_stale_days)
 
 
 def _members(peers: Sequence[Peer], sessions: NDArray[np.datetime64]) -> Bools:

@@ -48,7 +48,7 @@ class Record:
     hit_rate_trades: float
     profit_factor: float
     adverse_excursion: float
-    sharpe: SharpeReport
+    ratio: SharpeReport
     sharpe_interval: tuple[float, float]
     max_drawdown: float
     drawdown_interval: tuple[float, float]
@@ -101,7 +101,7 @@ def record(result: Run, series: Daily, ratios: Sequence[float], *, trials: int, 
         hit_rate_trades=mean((net > 0).astype(float)),
         profit_factor=profit_factor(profits),
         adverse_excursion=mean(depth),
-        sharpe=sharpe_report(returns, trial_ratios=ratios, trials=trials, lags=lags),
+        ratio=sharpe_report(returns, trial_ratios=ratios, trials=trials, lags=lags),
         sharpe_interval=ratio_interval,
         max_drawdown=max_drawdown(returns),
         drawdown_interval=fall_interval,

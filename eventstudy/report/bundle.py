@@ -53,7 +53,7 @@ def write_bundle(bundle: Bundle, out: Path) -> Path:
         If the disk is full or refuses; what was half written is removed.
     """
     from eventstudy import plots
-    from eventstudy.report.render.csv import write_csv
+    from eventstudy.report.render.data import write_csv
     from eventstudy.report.render.html import write_html
     from eventstudy.report.render.md import markdown
     from eventstudy.report.render.pdf import write_pdf

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from eventstudy.messages import kind_of_study, section, term
 from eventstudy.plots.style import label_colour
 from eventstudy.report.wording import Words, words_of
-from eventstudy.results.explored import Explored
 from eventstudy.results.result import StudyResult
+from eventstudy.results.study_run import Explored
 
 #: Largest number of two bytes: residuals and regressors are held as shares of the largest of their row.
 STEPS = 32_767
@@ -65,19 +65,22 @@ def _names(result: StudyResult, explored: Explored, words: Words, *, local: bool
     peers = result.facts.get("peers") or {}
     told = result.tables["shocks"].drop_duplicates("shock_id").set_index("shock_id")["title"].to_dict()
     return {
-        "label": [[label, term(words, "label", label), *_colours(label)] for label in _kinds(explored.label)],
+        # With the colours of its line on a light and on a dark page.
+        "label": [
+            [label, term(words, "label", label), colour, at_night(colour.removeprefix("#"))]
+            for label in _kinds(explored.label)
+            for colour in [label_colour(label).lower()]
+        ],
         "market": [[market, term(words, "market", market)] for market in _kinds(panel.market)],
         "region": _kinds(panel.region),
         "shock": [[shock, str(told.get(shock) or "")] for shock in _kinds(panel.shock_id)],
         "event": _kinds(panel.event_id),
-        "ticker": [[ticker, _peer_name(peers.get(ticker) or {}, local)] for ticker in _kinds(panel.ticker)],
+        "ticker": [
+            [ticker, str((local and peer.get("name_local")) or peer.get("name") or "")]
+            for ticker in _kinds(panel.ticker)
+            for peer in [peers.get(ticker) or {}]
+        ],
     }
-
-
-def _colours(label: str) -> tuple[str, str]:
-    """Colour of a label's line on a light and on a dark page."""
-    colour = label_colour(label).lower()
-    return colour, at_night(colour.removeprefix("#"))
 
 
 def at_night(colour: str) -> str:
@@ -104,10 +107,6 @@ def _luminance(colour: tuple[float, ...]) -> float:
     """Relative luminance after WCAG 2.1."""
     red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def _peer_name(peer: Mapping[str, Any], local: bool) -> str:
-    return str((local and peer.get("name_local")) or peer.get("name") or "")
 
 
 def _kinds(texts: NDArray[np.str_]) -> list[str]:

@@ -27,8 +27,8 @@ class Material:
 
     ``folder`` is that of the pack. ``tables`` are those of the result, with a column ``simulated`` if prices were
     simulated. ``document`` has the pages, made on first use, and ``in_english`` the same in English. ``drawn`` are the
-    figures; ``home`` has them as SVG without the texts that a page prints itself, and ``templates`` is a folder of the
-    user's templates. ``formats`` are the names of all outputs of the pack.
+    figures; ``home`` has them as SVG without the texts that a page prints itself. ``formats`` are the names of all
+    outputs of the pack.
     """
 
     result: StudyResult
@@ -36,13 +36,18 @@ class Material:
     tables: Mapping[str, pd.DataFrame]
     drawn: Sequence[Plot]
     home: Path
-    templates: Path | None
     formats: Sequence[str] = ()
 
     @cached_property
     def document(self) -> Document:
         """The pages in the study's language."""
         return study_document(self.result, self.drawn)
+
+    @property
+    def templates(self) -> Path | None:
+        """The folder of the user's own templates, see `config.Report`."""
+        own = self.result.report.templates
+        return Path(own) if own else None
 
     def in_english(self) -> Document:
         """Return the pages in English."""

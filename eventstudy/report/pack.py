@@ -1,4 +1,4 @@
-"""Write a result pack: the same result gives the same bytes."""
+"""Write a result pack, the same bytes for the same result, and publish it: stage, rename, repoint ``latest``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eventstudy.report.bundle import write_record
 from eventstudy.report.output import FORMATS, Material, Output
 from eventstudy.report.packs import MANIFEST
 from eventstudy.report.render.pdf import missing_font
-from eventstudy.report.staging import UNFINISHED
+from eventstudy.report.staging import UNFINISHED, aside, settle
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
 from eventstudy.workers import Start, in_turn
@@ -29,22 +29,21 @@ def write_pack(
     folder: Path,
     *,
     formats: Sequence[str] = Report().formats,
-    templates: Path | None = None,
     progress: Callable[[str], None] | None = None,
     start: Start = in_turn,
 ) -> tuple[Path, ...]:
     """Write ``result`` into an existing empty ``folder`` and return the files, sorted by name.
 
     The manifest is always written, with the sha256 of every other file under ``outputs``. Simulated tables get a last
-    column ``simulated``. ``templates`` is a folder with report.typ and report.html.j2 that replace those of the
-    package. ``start`` runs a function in parallel, see `workers.forked_children`; the files are the same without it.
+    column ``simulated``. ``start`` runs a function in parallel, see `workers.forked_children`; the files are the same
+    without it.
 
     Raises
     ------
     ConfigError
-        Unknown format; ``folder`` missing or not empty; ``templates`` missing or not usable.
+        Unknown format; ``folder`` missing or not empty; templates of the settings missing or not usable.
     """
-    _check(folder, formats, templates)
+    _check(folder, formats, result.report.templates)
     say = progress or (lambda _: None)
     outputs = sorted((FORMATS[name] for name in dict.fromkeys(formats)), key=lambda output: output.place)
     # In a results folder the next run removes the files of a killed run; in other folders this must be done here.
@@ -65,7 +64,6 @@ def write_pack(
             },
             drawn=drawn,
             home=home,
-            templates=templates,
             formats=formats,
         )
         if any(output.pages for output in outputs):
@@ -84,15 +82,15 @@ def write_pack(
     return write_record({**result.manifest, **({"missing_font": note} if note else {})}, folder, MANIFEST)
 
 
-def _check(folder: Path, formats: Sequence[str], templates: Path | None) -> None:
+def _check(folder: Path, formats: Sequence[str], templates: str) -> None:
     problems = [Problem(f"report format {FORMATS.unknown(name)}") for name in formats if not FORMATS.knows(name)]
     if not folder.is_dir():
         problems.append(Problem("is not a folder; a result pack is written into an existing empty one", str(folder)))
     elif any(folder.iterdir()):
         problems.append(Problem("is not empty; a result pack is written into an empty folder", str(folder)))
-    if templates is not None and not templates.is_dir():
+    if templates and not Path(templates).is_dir():
         problems.append(
-            Problem("is not a folder; report.templates names one with report.typ or report.html.j2", str(templates))
+            Problem("is not a folder; report.templates names one with report.typ or report.html.j2", templates)
         )
     if problems:
         raise ConfigError(problems)
@@ -160,3 +158,52 @@ def _texts(result: StudyResult, plot: plots.Plot, *, pages: bool) -> tuple[str, 
     if not pages:
         return whole, ""
     return whole, plots.without_words(whole, figure) if plot.shock_id else whole
+
+
+def publish(
+    result: StudyResult,
+    out: Path,
+    *,
+    formats: Sequence[str],
+    progress: Callable[[str], None] | None = None,
+    start: Start = in_turn,
+) -> Path:
+    """Write the pack into ``out/<run-id>`` and point ``out/latest`` to it.
+
+    If a pack with the same run id and the same content exists, it is not changed. If its content differs, it keeps its
+    name and the new pack gets a number. Earlier packs are never changed.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or not writable; partly written files are removed.
+    """
+    with aside(out) as unfinished:
+        write_pack(result, unfinished, formats=formats, progress=progress, start=start)
+        target = _target(out, result.run_id, unfinished)
+        settle(unfinished, target)
+    _point(out / "latest", target.name)
+    return target
+
+
+def _target(out: Path, run_id: str, unfinished: Path) -> Path:
+    manifest = (unfinished / "manifest.json").read_bytes() if (unfinished / "manifest.json").exists() else b""
+    number = 1
+    while True:
+        target = out / (run_id if number == 1 else f"{run_id}-{number}")
+        there = target / "manifest.json"
+        if not target.exists() or (manifest and there.exists() and there.read_bytes() == manifest):
+            return target
+        number += 1
+
+
+def _point(link: Path, name: str) -> None:
+    """Replace a symbolic link in one step; if links are not allowed, a text file names the pack."""
+    aside = link.with_name(f"{UNFINISHED}latest")
+    aside.unlink(missing_ok=True)
+    try:
+        aside.symlink_to(name, target_is_directory=True)
+        aside.replace(link)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        link.with_suffix(".txt").write_text(f"{name}\n", encoding="utf-8")

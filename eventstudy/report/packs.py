@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,9 +179,7 @@ def compare_packs(first: Path, second: Path) -> list[Change]:
     a, b = (read_pack(folder) for folder in (first, second))
     homes = home_of(first), home_of(second)
     for home, pack in zip(homes, (a, b), strict=True):
-        check_files(
-            home, pack.manifest, [name for name in pack.manifest["outputs"] if name.endswith((".csv", ".parquet"))]
-        )
+        check_files(home, pack.manifest, _table_files(pack))
     with as_written(homes[0]):
         return [
             *_differences("verdict", _verdict(a), _verdict(b)),
@@ -189,7 +187,7 @@ def compare_packs(first: Path, second: Path) -> list[Change]:
             *_differences("settings", flat(a.manifest["settings"]), flat(b.manifest["settings"])),
             *_differences("data", _data(a), _data(b)),
             *_differences("counts", flat(a.facts.get("counts")), flat(b.facts.get("counts"))),
-            *_tables(*homes),
+            *_tables((a, b), homes),
         ]
 
 
@@ -222,23 +220,28 @@ def _differences(part: str, first: Mapping[str, Any], second: Mapping[str, Any])
             yield Change(part, name, first.get(name), second.get(name))
 
 
-def _tables(first: Path, second: Path) -> Iterator[Change]:
+def _table_files(pack: StudyResult) -> list[str]:
+    return [name for name in pack.manifest["outputs"] if name.endswith((".csv", ".parquet"))]
+
+
+def _tables(packs: Sequence[StudyResult], homes: Sequence[Path]) -> Iterator[Change]:
     """Yield each table whose rows differ, with its number of rows and the number that only one pack has."""
-    names = {path.relative_to(home) for home in (first, second) for path in _csv_files(home)}
-    for name in sorted(names):
-        rows = [_rows(home / name) for home in (first, second)]
+    names = {name for pack in packs for name in _table_files(pack)}
+    for name in sorted(names, key=lambda name: (name.endswith(".parquet"), name)):
+        digests = [pack.manifest["outputs"].get(name) for pack in packs]
+        if digests[0] == digests[1]:
+            continue
+        if name.endswith(".parquet"):
+            told = [digest and _of_file(home / name) for home, digest in zip(homes, digests, strict=True)]
+            yield Change("tables", name, *told)
+            continue
+        rows = [_rows(home / name) if digest else Counter() for home, digest in zip(homes, digests, strict=True)]
         only = [rows[0] - rows[1], rows[1] - rows[0]]
-        if any(part.total() for part in only) or any(not (home / name).is_file() for home in (first, second)):
-            said = [
-                say("pack.rows", n=sum(part.values()), own=alone.total()) if (home / name).is_file() else None
-                for home, part, alone in zip((first, second), rows, only, strict=True)
-            ]
-            yield Change("tables", name.as_posix(), *said)
-    files = {path.relative_to(home) for home in (first, second) for path in (home / "tables").glob("*.parquet")}
-    for name in sorted(files):
-        shown = [_of_file(home / name) for home in (first, second)]
-        if shown[0] != shown[1]:
-            yield Change("tables", name.as_posix(), *shown)
+        # The same rows in another order are no difference.
+        if any(part.total() for part in only) or not all(digests):
+            counted = zip(rows, only, digests, strict=True)
+            told = [digest and say("pack.rows", n=part.total(), own=own.total()) for part, own, digest in counted]
+            yield Change("tables", name, *told)
 
 
 def table_file(manifest: Mapping[str, Any], name: str) -> str:
@@ -258,22 +261,14 @@ def read_table(path: Path) -> pd.DataFrame:
     return found.fillna({name: "" for name in texts if name in found})
 
 
-def _of_file(path: Path) -> str | None:
+def _of_file(path: Path) -> str:
     """Number of rows of a Parquet file and the beginning of its sha256, to compare two files."""
-    if not path.is_file():
-        return None
     import pyarrow.parquet as pq
 
     return str(say("pack.file", n=pq.ParquetFile(path).metadata.num_rows, digest=sha256_of(path)[:12]))
 
 
-def _csv_files(home: Path) -> list[Path]:
-    return [path for path in (home / "ledger.csv", *(home / "tables").glob("*.csv")) if path.is_file()]
-
-
 def _rows(path: Path) -> Counter[tuple[str, ...]]:
-    if not path.is_file():
-        return Counter()
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         next(reader, None)

@@ -8,18 +8,7 @@ from dataclasses import replace
 from eventstudy import plots
 from eventstudy.messages import kind_of_study, term
 from eventstudy.report.document import Block, Columns, Document, FigureBlock, Paragraph, Section, TableBlock
-from eventstudy.report.sections import (
-    checks,
-    covariates,
-    day0,
-    each_shock,
-    effect,
-    evidence,
-    ledger,
-    method,
-    tests,
-    trade,
-)
+from eventstudy.report.sections import checks, covariates, each_shock, effect, evidence, ledger, method, tests, trade
 from eventstudy.report.sections.answer import answer, headline
 from eventstudy.report.wording import Words, language_of, words_of
 from eventstudy.results.result import StudyResult
@@ -69,7 +58,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     )
     appendix = (
         *parts(_APPENDIX, result, words, figures),
-        day0.alignment(result, words),
+        ledger.alignment(result, words),
         ledger.ledger(result, words),
         method.method(facts, words),
         method.settings(result, words),

@@ -19,7 +19,7 @@ from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, code_of, said, term
 from eventstudy.prices import PriceOutcome
-from eventstudy.prices.rewritten import Rewritten
+from eventstudy.prices.snapshot import Rewritten
 from eventstudy.report.document import Block, BulletList, Callout, Document, Facts, Group, Paragraph, TableBlock
 from eventstudy.report.packs import Change
 from eventstudy.report.sections.answer import headline, small_table

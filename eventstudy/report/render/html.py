@@ -19,8 +19,8 @@ from eventstudy.messages import section
 from eventstudy.report.document import Document, plain
 from eventstudy.report.explore import at_night, explored_data
 from eventstudy.report.output import Material, output
-from eventstudy.report.render.csv import csv_path
-from eventstudy.results.explored import MOST
+from eventstudy.report.render.data import csv_path
+from eventstudy.results.study_run import MOST
 
 TEMPLATE = "report.html.j2"
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.S)

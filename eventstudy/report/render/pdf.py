@@ -53,10 +53,13 @@ def write_pdf(document: Document, home: Path, path: Path, templates: Path | None
     content: dict[str, Any] = plain(document)
     _tell_drawn(content, home)
     if not family:
-        content = _without_cjk(content, words["font_note"])
+        # Chinese text is left out, with a note where there was any.
+        note = {"font_note": words["font_note"]} if CJK.search(json.dumps(content, ensure_ascii=False)) else {}
+        content = _strings_by(content, lambda text: " ".join(CJK.sub(" ", text).split())) | note
     content |= {"t": words, "families": ["Libertinus Serif", *([family] if family else [])]}
     own = templates / TEMPLATE if templates is not None and (templates / TEMPLATE).is_file() else None
-    with tempfile.TemporaryDirectory() as scratch, resources.as_file(_shipped()) as shipped:
+    packaged = resources.files("eventstudy.report") / "templates" / TEMPLATE
+    with tempfile.TemporaryDirectory() as scratch, resources.as_file(packaged) as shipped:
         # Typst reads only files in the folder of the source.
         source = Path(scratch) / TEMPLATE
         shutil.copyfile(own or shipped, source)
@@ -79,10 +82,6 @@ def write_pdf(document: Document, home: Path, path: Path, templates: Path | None
     path.write_bytes(pdf)
 
 
-def _shipped() -> Any:
-    return resources.files("eventstudy.report") / "templates" / TEMPLATE
-
-
 def _tell_drawn(part: Any, home: Path) -> None:
     """Mark for every figure whether its drawing exists."""
     if isinstance(part, dict):
@@ -91,12 +90,6 @@ def _tell_drawn(part: Any, home: Path) -> None:
         part = list(part.values())
     for item in part if isinstance(part, list) else ():
         _tell_drawn(item, home)
-
-
-def _without_cjk(content: dict[str, Any], note: str) -> dict[str, Any]:
-    """Return ``content`` without Chinese text, with a note if any was left out."""
-    bare: dict[str, Any] = _strings_by(content, lambda text: " ".join(CJK.sub(" ", text).split()))
-    return bare | ({"font_note": note} if CJK.search(json.dumps(content, ensure_ascii=False)) else {})
 
 
 def _strings_by(content: Any, change: Callable[[str], str]) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eventstudy.messages import asked, day_text, said, term
-from eventstudy.report.document import Block, Callout, Column, Facts, FigureBlock, Group, Paragraph, Section, TableBlock
+from eventstudy.report.document import Block, Callout, Column, Facts, FigureBlock, Paragraph, Section, TableBlock
 from eventstudy.report.sections import case, effect
 from eventstudy.report.wording import (
     Words,
@@ -24,7 +24,6 @@ from eventstudy.report.wording import (
 from eventstudy.results.result import StudyResult
 
 _LABEL_TIMES = ("ex_ante", "post_hoc", "undated")
-Pairs = list[tuple[str, str]]
 #: Mark of rows in the table of page 1 that use labels set after the drop.
 _LATE = "†"
 #: The figures of page 1.
@@ -35,9 +34,8 @@ def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]
     """Return page 1; ``figures`` are those of the whole study by kind; ``alone`` if no other page shows the shocks."""
     facts = result.facts
     blocks: list[Block] = [question(facts, words), Callout(headline(facts, words))]
-    boxed = case.case_facts(result, words) if asked(facts) else None
-    if boxed:
-        blocks.append(Group(boxed.title, (Facts(boxed.rows, "grid"),), "panel"))
+    if asked(facts) and (boxed := case.case_facts(result, words)):
+        blocks.append(boxed)
     more = said(facts.get("more_data") or "", words)
     blocks += [Paragraph(more, words["page.more_data"], "note")] if more else []
     blocks += filter(None, [effect.firm_events(result, words)])

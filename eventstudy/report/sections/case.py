@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eventstudy.messages import day_text, said, term
-from eventstudy.report.document import Paragraph
+from eventstudy.report.document import Facts, Group, Paragraph
 from eventstudy.report.wording import Words, amount, count, finite, p_text, text, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.results.result import StudyResult
@@ -19,15 +18,7 @@ if TYPE_CHECKING:
 TALLY = ("confirmed", "off", "refuted", "not testable")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Heading and facts of the case box."""
-
-    title: str
-    rows: tuple[tuple[str, str], ...]
-
-
-def case_facts(result: StudyResult, words: Words) -> Case | None:
+def case_facts(result: StudyResult, words: Words) -> Group | None:
     """Return the case box: the shock of the case study, else the newest shock with the label in question."""
     shock_id = _shock(result)
     rows = result.tables["reversal"]
@@ -39,7 +30,8 @@ def case_facts(result: StudyResult, words: Words) -> Case | None:
     parts = [shock_id, day_text(words, row["day0"]), term(words, "label", row["label"]), text(titles.get(shock_id))]
     told = [*_moves(result, row, words), *_rank(result, row, words), *_answers(result, shock_id, words)]
     told += [(words["case.claims"], said_of)] if (said_of := _by_source(result, row, words)) else []
-    return Case(words["case.title"].format(shock=" · ".join(filter(None, parts))), tuple(told))
+    title = words["case.title"].format(shock=" · ".join(filter(None, parts)))
+    return Group(title, (Facts(tuple(told), "grid"),), "panel")
 
 
 def _shock(result: StudyResult) -> str:
@@ -113,16 +105,13 @@ def tallied(claims: pd.DataFrame, words: Words) -> list[tuple[str, str]]:
     """Return for each source how many of its claims were confirmed, off, refuted or not testable."""
     found = []
     for source, part in claims.groupby("source", sort=False):
-        kinds = ["off" if str(code) == "claim.off_by" else str(name) for name, code in _verdicts(part)]
+        verdicts = zip(part["verdict"], part["verdict_code"], strict=True)
+        kinds = ["off" if str(code) == "claim.off_by" else str(name) for name, code in verdicts]
         counts = {name: kinds.count(name) for name in TALLY}
         told = words["case.confirmed"].format(n=counts.pop("confirmed"), m=len(part))
         rest = [f"{n} {term(words, 'claim', name)}" for name, n in counts.items() if n]
         found.append((str(source), " · ".join([told, *rest])))
     return found
-
-
-def _verdicts(part: pd.DataFrame) -> list[tuple[Any, Any]]:
-    return list(zip(part["verdict"], part["verdict_code"], strict=True))
 
 
 def chronology(facts: Mapping[str, Any], words: Words, *, flagged: bool = False) -> list[Paragraph]:

@@ -23,7 +23,6 @@ from eventstudy.report.wording import (
 )
 from eventstudy.results.result import StudyResult
 
-Pairs = list[tuple[str, str]]
 #: Largest number of firm-events on page 1.
 MOST_FIRM_EVENTS = 12
 #: Further tests in the table of windows; a narrow terminal leaves out the last ones first.

@@ -34,7 +34,8 @@ def car_table(result: StudyResult, words: Words) -> TableBlock:
     frame = result.tables["tests"]
     test = next((name for name in TESTS if name in set(frame["name"])), "")
     cells = frame[frame["name"] == test].set_index(["window", "group"]).to_dict("index")
-    groups, windows = _headline(result, frame), [str(window) for window in dict.fromkeys(frame["window"])]
+    named, windows = ([str(name) for name in dict.fromkeys(frame[column])] for column in ("group", "window"))
+    groups = [group for group, headline in ordered_groups(result, named) if headline]
     sizes = {
         (title, window): tuple(count((cells.get((window, group)) or {}).get(key)) for group in groups)
         for title, key in (("N", "n_events"), ("K", "n_dates"))
@@ -154,11 +155,6 @@ def _note(key: str, result: StudyResult, words: Words, **fields: str) -> str:
     brackets = words[f"paper.{result.report.brackets}"]
     stars = [words["paper.stars"]] if result.report.stars else []
     return " ".join([words[key].format(brackets=brackets, **fields), *stars])
-
-
-def _headline(result: StudyResult, frame: Any) -> list[str]:
-    groups = [str(group) for group in dict.fromkeys(frame["group"])]
-    return [group for group, headline in ordered_groups(result, groups) if headline]
 
 
 def _short(group: str, result: StudyResult) -> str:

@@ -27,7 +27,7 @@ from eventstudy.report.document import (
     table,
 )
 from eventstudy.report.packs import MANIFEST, home_of, sha256_of
-from eventstudy.report.render.csv import stamped
+from eventstudy.report.render.data import stamped
 from eventstudy.report.wording import number, p_text, percent, size, span, test_name, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.reversal.findings import verdict_facts

@@ -12,7 +12,7 @@ from eventstudy.messages import catalogue, term
 from eventstudy.plots.simulation import SHORT, draw_simulation, power_tests, power_windows, sizes
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import Block, BulletList, Document, FigureBlock, Paragraph, Section, TableBlock, table
-from eventstudy.report.render.csv import stamped
+from eventstudy.report.render.data import stamped
 from eventstudy.report.wording import Words, test_name, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.simulate import DENSE, DESIGNS, POWER_DESIGNS, Rate, Simulation, dense_rows, planted

@@ -14,7 +14,7 @@ from eventstudy.config.json_values import plain_json
 from eventstudy.messages import catalogue
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import BulletList, Document, FigureBlock, Paragraph, Section, TableBlock, table
-from eventstudy.report.render.csv import stamped
+from eventstudy.report.render.data import stamped
 from eventstudy.results.summary import title_of
 from eventstudy.reversal.verdict import DRIFT, LEVEL, REVERSAL
 from eventstudy.simulate.rates import Z99

@@ -1,4 +1,4 @@
-"""Write tables/*.csv and ledger.csv, for packs of all commands."""
+"""Write tables as CSV, for packs of all commands, and as Parquet, and summary.json."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventstudy.config.json_values import plain_json
+from eventstudy.config.json_values import plain_json, write_json
+from eventstudy.messages import recorded
 from eventstudy.report.output import Material, output
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @output("csv", place=50, says="tables")
-def write(material: Material) -> None:
+def write_tables(material: Material) -> None:
     """Write the tables."""
     for name, table in material.tables.items():
         write_csv(table, material.folder / csv_path(name))
@@ -62,3 +63,19 @@ def stamped(rows: Sequence[Mapping[str, Any]], *, simulated: bool) -> pd.DataFra
 def csv_safe(value: Any) -> Any:
     """Return ``value``; text that a spreadsheet would run as a formula gets a leading apostrophe."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+
+
+@output("json", place=90)
+def write_summary(material: Material) -> None:
+    """Write the facts, with the keys and fields of their messages."""
+    facts = material.result.facts
+    write_json({**facts, "messages": recorded(facts)}, material.folder / "summary.json")
+
+
+@output("parquet", place=80)
+def write_parquet(material: Material) -> None:
+    """Write the tables as Parquet."""
+    (material.folder / "tables").mkdir(exist_ok=True)
+    for name, table in material.tables.items():
+        table.to_parquet(material.folder / "tables" / f"{name}.parquet", index=False)
+    copy_files(material)
