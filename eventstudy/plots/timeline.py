@@ -74,7 +74,7 @@ def sector_index(result: StudyResult) -> pd.DataFrame:
 
 
 def _name_lines(ax: Axes, words: Mapping[str, str], index: pd.DataFrame) -> None:
-    """Name both lines at their ends, apart from each other."""
+    """Name both lines at their ends, without overlap."""
     peers, benchmark = (float(index[name].iloc[-1]) for name in ("peers", "benchmark"))
     for name, level, colour, above in (
         ("peers", peers, INK, peers >= benchmark),

@@ -265,7 +265,7 @@ def fetch_prices(
 
 
 def _refuse_without_benchmark(snapshot: Snapshot, request: PriceRequest, config: StudyConfig) -> None:
-    """Raise where the provider has no prices of a benchmark, or of no ticker at all."""
+    """Raise if the provider has no prices of a benchmark, or no prices at all."""
     absent = [ticker for ticker in request.tickers if not snapshot.tickers[ticker].file]
     needed = {market.benchmark for market in config.markets} & set(absent)
     lacking = absent if len(absent) == len(request.tickers) else sorted(needed)

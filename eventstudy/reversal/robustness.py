@@ -93,7 +93,7 @@ def weighted(falls: Falls, *, level: float = 0.05) -> tuple[float, float, float,
     Notes
     -----
     Hainmueller (2012): w maximises the entropy -sum w log w under sum w = 1 and equal means of drops and weighted
-    controls in the traits of the regression: shares of the strata, S and run-up. With z as in the regression,
+    controls in the characteristics of the regression: shares of the strata, S and run-up. With z as in the regression,
 
         effect = (mean z_event - sum w_j z_j) / mean(1 / (m_i sqrt(L))),
 
