@@ -21,12 +21,11 @@ from eventstudy.messages import text
 from eventstudy.optional import Parts
 from eventstudy.prices import PriceTable
 from eventstudy.prices.covariates import read_covariates
-from eventstudy.results.explored import explored_of
 from eventstudy.results.manifest import build_manifest, run_id_of
 from eventstudy.results.prereg import specification_digest
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import worst_first
-from eventstudy.results.study_run import StudyRun
+from eventstudy.results.study_run import StudyRun, explored_of
 from eventstudy.results.summary import build_summary
 from eventstudy.results.tables import aar_table, backtest_tables, build_tables
 from eventstudy.reversal import Findings, asks_reversal, findings, read_confounders, study_shocks

@@ -1,4 +1,4 @@
-"""What a trade costs: dated fees of each exchange, half the spread, and the price that an order moves."""
+"""Costs of a trade: dated fees of each exchange, half the spread, and price impact."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from eventstudy.config import Cost
 from eventstudy.exchanges.exchange import EVER, Fee, exchanges
 
-#: What an exchange costs of which no fees are known, in basis points.
+#: Assumed costs of an exchange without known fees, in basis points.
 _UNKNOWN = {"commission": 10.0, "half_spread": 10.0}
 _ROUND = "This market is not in the table: a round figure"
 Side = Literal["buy", "sell"]
@@ -20,7 +20,7 @@ Side = Literal["buy", "sell"]
 
 @dataclass(frozen=True, slots=True)
 class CostTable:
-    """Fees of all markets of a study, with what moves the price and what the hedge costs.
+    """Fees of all markets of a study, with price impact and the costs of the hedge.
 
     ``impact`` scales the square-root law, ``hedge_bps`` is the one-sided cost of the index leg,
     ``open_multiple`` multiplies spread and impact of orders at the open.
@@ -40,7 +40,7 @@ class CostTable:
         return sum(fee.bps for fee in self.in_force(mic, side, day) if fee.name == "half_spread")
 
     def in_force(self, mic: str, side: Side, day: dt.date) -> list[Fee]:
-        """Return the rows that apply to one side on one day."""
+        """Return the fees for one side (purchase or sale) on one day."""
         return [fee for fee in self.fees if fee.market == mic and fee.side in (side, "both") and fee.holds(day)]
 
     def share(
@@ -69,7 +69,7 @@ class CostTable:
 
 
 def known_fees(mic: str) -> tuple[Fee, ...]:
-    """Return the fees of an exchange, all dates; none where its file has none or there is no file."""
+    """Return the fees of an exchange for all dates; empty if none are known."""
     return exchanges()[mic].fees if mic in exchanges() else ()
 
 

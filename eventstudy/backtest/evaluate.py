@@ -1,4 +1,4 @@
-"""Backtest of the study's rule, and of the same rule on every drop."""
+"""Backtest of the study's rule, of the same rule on every drop, and of what a walk-forward would have chosen."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from eventstudy.backtest.costs import CostTable
 from eventstudy.backtest.past_view import Floats, Tape
 from eventstudy.backtest.portfolio import Daily, Memo, Run, daily, run
 from eventstudy.backtest.resampling import Overfitting, Superiority, overfitting, superiority
-from eventstudy.backtest.rule import Rule, Shock
+from eventstudy.backtest.rule import Rule, Shock, decision_time
 from eventstudy.backtest.statistics import sharpe
 from eventstudy.backtest.track_record import Record, mean, record
 from eventstudy.backtest.trials import TrialCount, rule_digest
-from eventstudy.backtest.walk_forward import choose
 
 RULE, EVERY_DROP, PLACEBO = "rule", "every_drop", "placebo_drops"
-#: Specifications that are run as well: how the rule would have done elsewhere, and its trials.
+#: Further specifications that are run: entries and horizons; each counts as a trial.
 ENTRIES: tuple[tuple[Literal["open", "close"], int], ...] = (("close", 2), ("open", 2), ("close", 1), ("open", 1))
 HORIZONS = (5, 10, 20)
 #: One-sided all-in costs of the long leg in basis points.
 COST_GRID = (0.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0)
+#: Number of ended shocks before a choice is made; until then the first rule trades.
+FEWEST_ENDED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """One specification with the daily net returns that it made."""
+    """One specification with its daily net returns."""
 
     digest: str
     rule: Rule
@@ -70,19 +71,19 @@ def evaluate(
     draws: int,
     seed: int,
 ) -> Evaluation:
-    """Trade the rule, every drop, and the placebo drops where there are any.
+    """Trade the rule, every drop, and the control drops if there are any.
 
     Parameters
     ----------
     placebos
-        Shocks at the dates of comparable drops; every one that qualifies is traded. Those before the
-        study's first shock are left out: all series cover the same days.
+        Shocks on the dates of control drops; all that qualify are traded. Those before the study's first shock are
+        left out, so that all series cover the same days.
     logged
         Specifications that were run before, by digest, with their daily Sharpe ratios.
     declared
         Specifications tried elsewhere, from the settings.
     question
-        What makes the same rule another specification, from `trials.question_of`.
+        Settings and events that distinguish specifications of the same rule, from `trials.question_of`.
     """
     first, last = span(tapes, shocks)
     placebos = [placebo for placebo in placebos if span(tapes, [placebo])[0] >= first]
@@ -132,7 +133,7 @@ def evaluate(
 
 
 def span(tapes: Mapping[str, Tape], shocks: Sequence[Shock]) -> tuple[int, int]:
-    """First day 0 of any shock and last session of any exchange: the days on which the rule was on watch."""
+    """First day 0 of any shock and last session of any exchange: the period of the backtest."""
     days = [int(tapes[mic].sessions[row]) for shock in shocks for mic, row in shock.day0.items()]
     ends = [int(tape.sessions[-1]) for tape in tapes.values() if len(tape)]
     return (min(days), max(ends)) if days else (0, -1)
@@ -163,7 +164,7 @@ def specifications(
 
 
 def cost_curve(result: Run, series: Daily, tapes: Mapping[str, Tape]) -> Iterator[dict[str, Any]]:
-    """Yield what a run would have earned at each cost of `COST_GRID`; the index leg pays its own."""
+    """Yield the result of a run at each cost of `COST_GRID`; the index leg keeps its own cost."""
     free = series.gross + series.hedge
     for bps in COST_GRID:
         path = np.zeros(len(series.day))
@@ -176,3 +177,52 @@ def cost_curve(result: Run, series: Daily, tapes: Mapping[str, Tape]) -> Iterato
         annual = sharpe(net / series.capital) * float(np.sqrt(252))
         row = {"run": result.name, "cost_bps": bps, "net_per_trade": mean(share)}
         yield {**row, "net_total": float(net.sum()), "sharpe": annual}
+
+
+def ended_at(shock: Shock, rule: Rule, tapes: Mapping[str, Tape], embargo: int) -> int | None:
+    """Return when a shock's last possible day and the embargo are over, None if they are not.
+
+    Notes
+    -----
+    Purge: a shock counts as running to day +horizon of the longest rule even if its trades were sold earlier, so that
+    no outcome overlaps a later decision (Lopez de Prado 2018, ch. 7).
+    """
+    ends = []
+    for mic, day0 in shock.day0.items():
+        row = day0 + rule.horizon + embargo
+        if mic in tapes and shock.columns.get(mic):
+            if row >= len(tapes[mic]):
+                return None
+            ends.append(int(tapes[mic].closes[row]))
+    return max(ends) if ends else None
+
+
+def choose(
+    rules: Sequence[Rule],
+    tapes: Mapping[str, Tape],
+    shocks: Sequence[Shock],
+    costs: CostTable,
+    *,
+    embargo: int,
+    memo: Memo | None = None,
+) -> list[Rule]:
+    """Return the rule for each shock: the best so far by mean net return over shocks, else the first.
+
+    Every rule trades every shock separately, so that results do not depend on each other; no trade counts as zero.
+    """
+    longest = max(rules, key=lambda rule: rule.horizon)
+    outcome, ends = np.zeros((len(shocks), len(rules))), list[int | None]()
+    for k, shock in enumerate(shocks):
+        alone = [run(rule, tapes, [shock], costs, memo=memo) for rule in rules]
+        outcome[k] = [sum(trade.net for trade in result.filled) / result.capital for result in alone]
+        end = ended_at(shock, longest, tapes, embargo)
+        # A delayed sale ends later than the last event day.
+        ends.append(end and max(end, *(trade.left for result in alone for trade in result.filled), 0))
+    chosen = []
+    for shock in shocks:
+        times = [time for rule in rules if (time := decision_time(rule, tapes, shock)) is not None]
+        known = [j for j, end in enumerate(ends) if end is not None and times and end <= min(times)]
+        traded = [j for j in known if outcome[j].any()]
+        best = int(outcome[known].mean(axis=0).argmax()) if len(traded) >= FEWEST_ENDED else 0
+        chosen.append(rules[best])
+    return chosen

@@ -20,8 +20,7 @@ AT_CLOSE, AT_OPEN, AT_STOP = "close", "open", "stop"
 class Legs:
     """Profit and loss session by session, shape (D,) each, in one currency.
 
-    ``gross`` is the long leg, ``hedge`` the index leg, ``cost`` and ``hedge_cost`` what they cost
-    (positive).
+    ``gross`` is the long leg, ``hedge`` the index leg, ``cost`` and ``hedge_cost`` their costs (positive).
     """
 
     gross: Floats
@@ -30,7 +29,7 @@ class Legs:
     hedge_cost: Floats
 
     def total(self, name: str) -> float:
-        """Sum of ``gross``, ``hedged``, ``cost`` or ``net``: both legs but for the first."""
+        """Sum of ``gross`` (long leg only), ``hedged``, ``cost`` or ``net`` (both legs)."""
         hedged = self.gross.sum() + self.hedge.sum()
         cost = self.cost.sum() + self.hedge_cost.sum()
         return float({"gross": self.gross.sum(), "hedged": hedged, "cost": cost, "net": hedged - cost}[name])
@@ -43,15 +42,15 @@ _NO_LEGS = Legs(*(np.zeros(0) for _ in range(4)))
 class Trade:
     """One order and its end. Returns are shares of ``value``; the defaults are those of an order not filled.
 
-    ``entry_row``, ``exit_row`` and ``rows`` (D,), from one to the other, are rows of the exchange's sessions;
-    ``exit_row`` is -1 where nothing was bought. ``ordered`` is what it would have bought, known when it was ordered,
-    ``value`` what was bought, in the base currency: without an exchange rate one unit of the exchange's currency counts
-    as one of it. ``local`` and ``base`` are the legs in the exchange's currency and in the base currency, ``base`` None
-    without a rate; ``rate_in`` and ``rate_out`` are the rates of entry and exit.
+    ``entry_row``, ``exit_row`` and ``rows`` (D,), from entry to exit, are indices of the exchange's sessions;
+    ``exit_row`` is -1 if nothing was bought. ``ordered`` is the value of the order, ``value`` the value bought, both
+    in the base currency; without an exchange rate one unit of the exchange's currency counts as one unit of the base
+    currency. ``local`` and ``base`` are the legs in both currencies, ``base`` None without a rate; ``rate_in`` and
+    ``rate_out`` are the rates of entry and exit.
 
-    ``why_left`` is empty where nothing was bought, ``blocked`` is what kept the order from being filled, cut it down or
-    held it back, ``room`` the largest capital at which it would still have met the capacity limit, in the exchange's
-    currency, and ``left`` when the position, or the hope of one, was over, in UTC nanoseconds.
+    ``why_left`` is the reason for the exit, empty if nothing was bought. ``blocked`` is the reason why the order was
+    not filled, was reduced, or why the sale was delayed. ``room`` is the largest capital within the capacity limit, in
+    the exchange's currency. ``left`` is when the position or the order ended, in UTC nanoseconds.
     """
 
     decision: Decision
@@ -92,15 +91,15 @@ class Trade:
 
     @property
     def local_value(self) -> float:
-        """What was bought, in the exchange's currency."""
+        """Value bought, in the exchange's currency."""
         return self.value / self.rate_in if np.isfinite(self.rate_in) else self.value
 
     @property
     def legs(self) -> Legs:
-        """The legs as the portfolio counts them.
+        """The legs in the portfolio's currency.
 
-        They are in the base currency; without a rate through the whole trade, its returns in the
-        exchange's currency are earned on ``value``, as where the principal is hedged.
+        They are in the base currency. If a rate is missing during the trade, the returns in the exchange's currency
+        are earned on ``value``, as if the principal were hedged.
         """
         if self.base is not None:
             return self.base
@@ -150,13 +149,13 @@ def execute(
     costs: CostTable,
     answers: Sequence[Answer] = (),
 ) -> Trade:
-    """Carry out one order of ``weight`` units of capital.
+    """Simulate one order of ``weight`` units of capital.
 
     Notes
     -----
-    A purchase needs a seller: at a close locked limit-up, or on a session without trade, nothing is
-    filled. A sale needs a buyer: it waits while the close is locked limit-down or nobody trades, and
-    for as many sessions after the purchase as the exchange's settlement asks (A-shares: T+1).
+    A purchase needs a seller: at a close locked limit-up, or on a session without trade, nothing is filled. A sale
+    needs a buyer: it waits while the close is locked limit-down or nobody trades, and until the exchange's rule allows
+    it (A-shares: T+1).
     """
     entry, last, notes = _entry_row(order, rule, decision, tape)
     rate = float(tape.fx[last])
@@ -184,7 +183,7 @@ def execute(
 
 
 def _entry_row(order: Order, rule: Rule, decision: Decision, tape: Tape) -> tuple[int | None, int, list[Reason]]:
-    """First session on which the order is filled, None where it never is; the last tried; the obstacles."""
+    """Session on which the order is filled (None if never), the last session tried, and the obstacles."""
     struck = tape.opens if rule.entry_at == AT_OPEN else tape.closes
     row, notes = order.row, list[Reason]()
     while row < len(tape) and struck[row] <= decision.time:
@@ -200,7 +199,7 @@ def _entry_row(order: Order, rule: Rule, decision: Decision, tape: Tape) -> tupl
 
 
 def _no_purchase(column: int, row: int, rule: Rule, tape: Tape) -> Reason:
-    """Say why nobody sells on a session; empty where somebody does."""
+    """Return why a purchase is not filled on a session; empty if it is."""
     day, locked = tape.day(row), tape.locked_up[row, column]
     if not np.isfinite(tape.price[row, column]):
         return Reason("order.no_trade", day=day)
@@ -208,14 +207,14 @@ def _no_purchase(column: int, row: int, rule: Rule, tape: Tape) -> Reason:
         return Reason("order.locked_up", day=day) if locked else Reason()
     if not np.isfinite(tape.open[row, column]):
         return Reason("order.no_open", day=day)
-    # Locked at the open as well when the day had one price only.
+    # A day with a single price was locked at the open too.
     one_price = locked and tape.open[row, column] >= tape.close[row, column]
     return Reason("order.locked_up_at_open", day=day) if one_price else Reason()
 
 
 @dataclass(frozen=True, slots=True)
 class _Exit:
-    """Where a position ends: the session, at which of its prices, why, and what held it back."""
+    """End of a position: the session, the price used, the reason, and delays."""
 
     row: int
     at: str
@@ -224,12 +223,12 @@ class _Exit:
 
 
 def _held(trade: Trade, rule: Rule, tape: Tape, costs: CostTable, answers: Sequence[Answer]) -> Trade:
-    """Follow a purchase at ``trade.entry_row`` to its sale."""
+    """Simulate a position from the purchase at ``trade.entry_row`` to its sale."""
     order, column, entry, rate = trade.order, trade.order.column, trade.entry_row, float(tape.fx[trade.entry_row])
     price = tape.price[entry:, column]
     start = price[0] * tape.open[entry, column] / tape.close[entry, column] if rule.entry_at == AT_OPEN else price[0]
-    # Value of one unit bought at each close from the entry on, and level of the index against the entry
-    # session's: the index has closes only, so with a purchase at the open its leg starts at that close.
+    # Value of one unit at each close from the entry on, and the index relative to its close at the entry. The
+    # index has only closes, so after a purchase at the open its leg starts at that close.
     growth = _carried(price / start)
     known = tape.index[: entry + 1][np.isfinite(tape.index[: entry + 1])]
     index = _carried(tape.index[entry:] / known[-1])
@@ -266,13 +265,12 @@ def _held(trade: Trade, rule: Rule, tape: Tape, costs: CostTable, answers: Seque
 def _converted(
     local: Legs, levels: Floats, money: float, tape: Tape, rows: NDArray[np.int64]
 ) -> tuple[Legs | None, Reason]:
-    """Turn the legs into the base currency; None, with the reason, where a session has no rate.
+    """Convert the legs to the base currency; None, with the reason, if a session has no rate.
 
     Notes
     -----
-    The long leg is bought with converted money and gains or loses with the currency as well:
-    V_t f_t - V_(t-1) f_(t-1). The index leg ties up no money: its profit is converted on the day on
-    which it arises, and so are costs.
+    The long leg is bought with converted money, so it also gains or loses with the currency: V_t f_t - V_(t-1)
+    f_(t-1). The index leg needs no capital; its profit, and all costs, are converted on the day on which they arise.
     """
     fx = tape.fx[rows]
     if not np.isfinite(fx).all():
@@ -284,7 +282,7 @@ def _converted(
 
 
 def _carried(values: Floats) -> Floats:
-    """Return a path in which a day without a value has that of the day before."""
+    """Return a path in which missing days have the value of the day before."""
     known = np.isfinite(values)
     last = np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))
     carried: Floats = np.where(known[last], values[last], 1.0)
@@ -292,7 +290,7 @@ def _carried(values: Floats) -> Floats:
 
 
 def _exit(order: Order, rule: Rule, tape: Tape, answers: Sequence[Answer], entry: int, growth: Floats) -> _Exit:
-    """Find where the position ends: what comes first of clarification, stop, and horizon, then who buys."""
+    """Find the end of the position: the first of clarification, stop and horizon, then the first possible sale."""
     column, settle = order.column, int(tape.settle[order.column])
     planned, why = _planned(order, rule, tape, answers, entry)
     stop = _stop_row(column, rule, tape, entry, min(planned, len(tape) - 1), growth)
@@ -318,7 +316,7 @@ def _exit(order: Order, rule: Rule, tape: Tape, answers: Sequence[Answer], entry
 
 
 def _planned(order: Order, rule: Rule, tape: Tape, answers: Sequence[Answer], entry: int) -> tuple[int, Reason]:
-    """Session of the sale by the rule alone: the horizon, or that after a clarification, and which."""
+    """Session of the sale by the rule: the horizon, or the session after a clarification; and the clarification."""
     bought = int(tape.opens[entry] if rule.entry_at == AT_OPEN else tape.closes[entry])
     planned = max(order.horizon_row, entry + 1)
     why = Reason("left.horizon", day=rule.horizon)
@@ -339,13 +337,13 @@ def _stop_row(column: int, rule: Rule, tape: Tape, entry: int, last: int, growth
 
 
 def _within_day(prices: Floats, tape: Tape, column: int, row: int) -> float:
-    """Another price of the day over its close; 1 where it is not known."""
+    """Another price of the day divided by its close; 1 if unknown."""
     ratio = float(prices[row, column] / tape.close[row, column])
     return ratio if np.isfinite(ratio) else 1.0
 
 
 def _no_sale(column: int, row: int, tape: Tape) -> Reason:
-    """Say why nobody buys on a session; empty where somebody does."""
+    """Return why a sale is not possible on a session; empty if it is."""
     if not np.isfinite(tape.price[row, column]):
         return Reason("order.no_trade_to_sell", day=tape.day(row))
     return Reason("order.locked_down", day=tape.day(row)) if tape.locked_down[row, column] else Reason()
@@ -354,8 +352,8 @@ def _no_sale(column: int, row: int, tape: Tape) -> Reason:
 def _sale_level(rule: Rule, tape: Tape, column: int, end: _Exit, entry: int, growth: Floats) -> float:
     """Value of one unit at the sale.
 
-    That is the close; for a stop its level, or the open where that lies below; for a stop that
-    settlement held back the first open after it.
+    This is the close; for a stop its level, or the open if it is lower; for a stop that was delayed by T+1 the first
+    open after it.
     """
     close = float(growth[end.row - entry])
     if end.at == AT_CLOSE:
@@ -377,7 +375,7 @@ def _costs(
     level: float,
     index_level: float,
 ) -> tuple[Floats, Floats]:
-    """Costs of the long and of the index leg by session: the entry on the first, the exit on the last."""
+    """Costs of the long and of the index leg by session: at entry on the first, at exit on the last."""
     first, last = (tape.sessions[row].astype("datetime64[D]").item() for row in rows[[0, -1]])
     size = {"adv": order.adv, "sigma": order.sigma}
     bought = costs.share(order.mic, "buy", first, order=money, **size, at_open=rule.entry_at == AT_OPEN)
@@ -392,6 +390,6 @@ def _costs(
 
 
 def _quoted(tape: Tape, column: int, row: int, traded: Floats) -> float:
-    """The traded price, or the adjusted close where it is not known."""
+    """The traded price, or the adjusted close if it is unknown."""
     price = float(traded[row, column])
     return price if np.isfinite(price) else float(tape.price[row, column])

@@ -27,8 +27,8 @@ class Tape:
     opens, closes : (T,) int64
         UTC nanoseconds.
     price : (T, n)
-        Adjusted close, NaN where nobody traded. Only ratios of it are used: a later split or dividend
-        rescales the past and leaves them as they were.
+        Adjusted close, NaN without trade. Only ratios are used; they do not change if a later split or dividend
+        rescales the past.
     open, low, close : (T, n)
         Traded prices in the currency of the exchange, NaN where unknown.
     volume : (T, n)
@@ -104,10 +104,10 @@ def _returns(price: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class PastView:
-    """What was known at one instant: sessions that had closed, and nothing else.
+    """The data known at one instant: only sessions that had closed.
 
-    A decision receives this object in place of the tapes, so that it cannot read further whatever it
-    computes. ``now`` is in UTC nanoseconds; a session counts once its close has been struck.
+    A decision receives this object instead of the tapes, so that it cannot use later data. ``now`` is in UTC
+    nanoseconds; a session is known from its close on.
     """
 
     _tapes: Mapping[str, Tape]
@@ -115,11 +115,11 @@ class PastView:
 
     @property
     def exchanges(self) -> tuple[str, ...]:
-        """MICs of the exchanges there are data of."""
+        """MICs of the exchanges with data."""
         return tuple(self._tapes)
 
     def sessions(self, mic: str) -> int:
-        """Number of sessions on an exchange's calendar, which is public ahead; their data are not."""
+        """Number of sessions in an exchange's calendar, which is public in advance (data are not)."""
         return len(self._tapes[mic])
 
     def known(self, mic: str) -> int:
@@ -131,7 +131,7 @@ class PastView:
         return self._tapes[mic].until(self.known(mic))
 
     def through(self, mic: str, row: int) -> Tape:
-        """Return the tape up to session ``row`` and with it.
+        """Return the tape up to and including session ``row``.
 
         Raises
         ------
@@ -146,5 +146,5 @@ class PastView:
         return self._tapes[mic].until(row + 1)
 
     def knows(self, instant: int | None) -> bool:
-        """Whether something that became public at ``instant`` was public by now; None never was."""
+        """Whether something published at ``instant`` is known now; false for None."""
         return instant is not None and instant <= self.now

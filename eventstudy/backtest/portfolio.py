@@ -14,7 +14,7 @@ from eventstudy.backtest.past_view import Floats, PastView, Tape
 from eventstudy.backtest.rule import Decision, Judged, Rule, Shock, decision_time, judge_shock, orders_of
 from eventstudy.errors import Reason
 
-#: Judgements by shock, instant and everything that they depend on.
+#: Cache of judgements, by shock, instant and all inputs.
 Memo = dict[tuple[Hashable, ...], Judged | None]
 
 
@@ -29,7 +29,7 @@ class Run:
 
     @property
     def filled(self) -> tuple[Trade, ...]:
-        """Trades in which something was bought."""
+        """Filled trades."""
         return tuple(trade for trade in self.trades if trade.filled)
 
     @property
@@ -40,7 +40,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daily:
-    """Profit and loss by calendar day over the whole sample, flat days included; shape (D,) each.
+    """Profit and loss by calendar day over the whole sample, days without positions included; shape (D,) each.
 
     ``day`` counts days since 1970. Money is in the base currency, ``cost`` is positive. ``exposure``
     is longs and hedges at their entry values, as a share of capital.
@@ -79,11 +79,11 @@ def run(
     name: str = "rule",
     memo: Memo | None = None,
 ) -> Run:
-    """Trade all shocks in the order in which they are decided.
+    """Trade all shocks in the order of their decisions.
 
-    ``rules`` is one rule for all, or one for each shock. Equal money goes into each peer. A shock takes
-    up to ``per_shock`` of capital, longs and hedges together, and no more than the cap leaves. ``memo``
-    keeps judgements for other rules on the same tapes, which differ in what they do with them.
+    ``rules`` is one rule for all, or one for each shock. Each peer gets the same amount. A shock uses at most
+    ``per_shock`` of the capital, longs and hedges together, and at most what the cap leaves. ``memo`` caches
+    judgements for other rules on the same tapes.
     """
     chosen = [rules] * len(shocks) if isinstance(rules, Rule) else list(rules)
     timed = [(decision_time(r, tapes, shock), r, shock) for r, shock in zip(chosen, shocks, strict=True)]
@@ -101,14 +101,14 @@ def run(
         if key not in judgements:
             judgements[key] = judge_shock(rule, past, shock)
         decision = orders_of(rule, past, shock, judgements[key])
-        # Longs and hedges held or on order, at their entry values, as a share of capital; an order that will
-        # not be filled takes room until that is known.
+        # Longs and hedges held or on order, at their entry values, as a share of capital; an order that is never
+        # filled counts until this is known.
         held = sum(t.ordered * (1.0 + abs(t.order.beta)) for t in trades if t.left > time) / rule.capital
         room = min(rule.per_shock, rule.gross_cap - held)
         if decision.orders and room <= 1e-12:
             decision = replace(decision, refusal=Reason("refusal.no_room"), orders=())
         decisions.append(decision)
-        # The same money in each, so that longs and hedges together fill the room.
+        # Equal amounts, so that longs and hedges together use the available share.
         total = sum(1.0 + abs(order.beta) for order in decision.orders)
         trades += [
             execute(order, room / total, rule, decision, tapes[order.mic], costs, shock.answers)
@@ -119,7 +119,7 @@ def run(
 
 
 def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Daily:
-    """Add all trades up by calendar day, over every session of any exchange from ``first`` to ``last``."""
+    """Sum all trades by calendar day, over every session of any exchange from ``first`` to ``last``."""
     every = np.unique(np.concatenate([tape.sessions for tape in tapes.values()])).astype(np.int64)
     day = every[(every >= first) & (every <= last)]
     gross, hedge, cost, exposure = (np.zeros(len(day)) for _ in range(4))
@@ -133,7 +133,7 @@ def daily(result: Run, tapes: Mapping[str, Tape], first: int, last: int) -> Dail
         gross[at] += legs.gross
         hedge[at] += legs.hedge
         cost[at] += legs.cost + legs.hedge_cost
-        # Held over calendar days on which its own exchange is shut as well.
+        # A position is also held on days on which its own exchange is closed.
         inside = slice(int(at[0]), int(at[-1]) + 1)
         positions[inside] += 1
         exposure[inside] += trade.value * (1.0 + abs(trade.order.beta)) / result.capital

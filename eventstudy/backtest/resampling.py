@@ -1,8 +1,8 @@
 """Resampled intervals, tests against a benchmark over many rules, and the probability of overfitting.
 
-``arch.bootstrap`` has the stationary bootstrap and its block length too, but importing it costs 0.65 s of processor
-time beside all that a run has imported already (479 modules). So only Hansen's test, which needs a long record,
-imports it; the tests hold `block_length` to arch's.
+``arch.bootstrap`` also has the stationary bootstrap and its block length, but importing it takes 0.65 s of processor
+time (479 modules). So only Hansen's test, which needs a long record, imports it; tests compare `block_length` with
+that of arch.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from eventstudy.backtest.past_view import Floats
 from eventstudy.core.statistics.resampled import stationary_positions
 from eventstudy.errors import Reason
 
-#: Below so many shocks nothing about a record generalises.
+#: Smallest number of shocks for intervals and tests of a record.
 FEW_SHOCKS = 6
-#: Overfitting by cross-validation means nothing below these.
+#: Smallest numbers of shocks and rules for cross-validation.
 FEWEST_SHOCKS, FEWEST_RULES, BLOCKS = 30, 10, 16
-#: Autocorrelations in a row that must be small for the later ones to count as nil.
+#: Number of consecutive small autocorrelations after which later ones count as zero.
 _RUN = 5
-#: Resampled days held at once: 32 MB with all that drawing them takes.
+#: Number of resampled days in memory at once (32 MB).
 AT_ONCE = 500_000
 
 
@@ -38,7 +38,7 @@ def block_length(returns: Floats) -> float:
     b = (2 G^2 / D)^(1/3) T^(1/3), D = 2 S^2, G and S sums over the lags |k| <= M of w(k) |k| R(k) and of
     w(k) R(k), R the autocovariances with divisor T and w the flat-top window min(1, 2 (1 - |k|/M)). M is
     twice the lag after which five autocorrelations in a row lie within 2 sqrt(log10(T)/T), at most
-    ceil(sqrt(T)) + 5. 1 where nothing moves.
+    ceil(sqrt(T)) + 5. 1 if returns do not vary.
     """
     n = len(returns)
     if not np.std(returns) > 0:
@@ -74,8 +74,8 @@ def stationary_intervals(
 ) -> list[tuple[float, float]]:
     """Percentile intervals of statistics of daily returns (stationary bootstrap, Politis and Romano 1994).
 
-    All statistics, which work along the last axis, see the same resamples. NaN where the series never
-    moves, or where too few draws allow the statistic.
+    All statistics work along the last axis and use the same resamples. NaN if the series does not vary, or if the
+    statistic is defined for too few draws.
     """
     n = len(returns)
     if n < 2 or not np.std(returns) > 0:
@@ -90,10 +90,10 @@ def stationary_intervals(
 
 
 def shock_interval(values: Sequence[Floats], *, draws: int, seed: int, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of the mean over trades, with whole shocks drawn: ``values`` has one array a shock.
+    """Percentile interval of the mean over trades, resampling whole shocks: ``values`` has one array for each shock.
 
-    Trades of one shock share its days and are no independent evidence. NaN below six shocks, where the
-    draws are too few different ones: with two, half of all draws repeat a single shock.
+    Trades of one shock share its days and are not independent. NaN below six shocks, because there are too few
+    distinct draws: with two shocks, half of all draws repeat one of them.
     """
     if len(values) < FEW_SHOCKS:
         return float("nan"), float("nan")
@@ -113,10 +113,10 @@ def _percentiles(values: Floats, level: float) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Superiority:
-    """Hansen's test that no rule beats the benchmark, and the rules that survive the step-down.
+    """Hansen's test that no rule beats the benchmark, and the superior rules by the step-down.
 
-    NaN with a ``reason`` where it cannot be had. ``spa_lower``, ``spa_consistent`` and ``spa_upper`` are his
-    three p-values.
+    NaN with a ``reason`` if it does not apply. ``spa_lower``, ``spa_consistent`` and ``spa_upper`` are his three
+    p-values.
     """
 
     benchmark: str
@@ -143,8 +143,7 @@ def superiority(
 
     Hansen (2005) for the p-values, Romano and Wolf (2005) for the set of superior rules, both with the
     stationary bootstrap and losses = -returns. Rules that never differ from the benchmark are left out.
-    Blocks of days stand for independent evidence, which days of one shock are not: below six shocks
-    the test does not apply.
+    Blocks of days are treated as independent, but days of one shock are not, so the test needs six shocks.
     """
     if n_shocks < FEW_SHOCKS:
         why = Reason("trade.few_shocks", n=n_shocks, fewest=FEW_SHOCKS)
@@ -175,7 +174,7 @@ def superiority(
 
 @dataclass(frozen=True, slots=True)
 class Overfitting:
-    """Probability of backtest overfitting; NaN with a ``reason`` where it is not meaningful."""
+    """Probability of backtest overfitting; NaN with a ``reason`` if it is not meaningful."""
 
     probability: float
     n_splits: int
@@ -185,12 +184,12 @@ class Overfitting:
 def overfitting(returns: Floats, *, n_shocks: int, blocks: int = BLOCKS) -> Overfitting:
     """PBO of T x R daily returns by combinatorially symmetric cross-validation (Bailey et al. 2017).
 
-    Needs 30 shocks, 10 rules, and every rule moving in each of the blocks; else it is not meaningful.
+    Needs 30 shocks, 10 rules, and trades of every rule in each block; else it is not meaningful.
 
     Notes
     -----
-    The days fall into S blocks. Each half of the blocks in turn chooses the rule with the best Sharpe
-    ratio; its rank r among R in the other half gives the logit of r/(R+1). PBO is the share of splits
+    The days are divided into S blocks. For each choice of half of the blocks, the rule with the best Sharpe ratio is
+    found; its rank r among R rules in the other half gives the logit of r/(R+1). PBO is the share of splits
     with a logit of at most zero.
     """
     nan = float("nan")

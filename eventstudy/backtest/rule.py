@@ -31,11 +31,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shock:
-    """One information shock as the backtest meets it.
+    """One shock as input of the backtest.
 
-    ``day0`` maps a MIC to the row of day 0, ``columns`` to the securities that it hits. ``label_known``
-    is when the label could first be known in UTC nanoseconds, None where nobody says. ``known`` is when
-    the event was public for certain, None where there is no event to wait for.
+    ``day0`` maps a MIC to the row of day 0, ``columns`` to its securities. ``label_known`` is when the label could
+    first be known in UTC nanoseconds, None if unknown. ``known`` is when the event was certainly public, None for
+    control drops.
     """
 
     shock_id: str
@@ -49,7 +49,7 @@ class Shock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Everything that decides a trade. Windows are event days; money is in units of ``capital``."""
+    """All settings of a trade. Windows are in event days; money is in units of ``capital``."""
 
     drop: Window = (0, 1)
     entry_day: int = 2
@@ -77,7 +77,7 @@ class Rule:
         return self.drop[0], min(self.drop[1], self.entry_day - 1)
 
     def trades(self, label: str) -> bool:
-        """Whether shocks of this label are the rule's."""
+        """Whether the rule trades shocks with this label."""
         return self.gate == "off" or label == self.label
 
     @property
@@ -86,13 +86,13 @@ class Rule:
         return f"{self.entry_at}+{self.entry_day}, exit +{self.horizon}"
 
 
-#: Settings that are the rule's as they stand.
+#: Settings that are copied to the rule unchanged.
 _SAME = {"horizon", "clarification_exit", "stop", "hedge", "gross_cap", "per_shock", "capacity_share", "adv_days"}
 _SAME |= {"retry", "capital"}
 
 
 def rule_of(config: StudyConfig) -> Rule:
-    """Return the rule that the study's settings describe."""
+    """Return the rule of the study's settings."""
     trade, windows, asked = config.backtest, config.windows, config.reversal
     at, _, day = trade.entry.partition("+")
     return Rule(
@@ -101,7 +101,7 @@ def rule_of(config: StudyConfig) -> Rule:
         entry_at="open" if at == "open" else "close",
         label=asked.label,
         gate=trade.label_gate,
-        # Only what makes a drop: the case that is shown, say, makes no other rule.
+        # Only settings that define a drop; the case study, for example, does not change the rule.
         criteria=Reversal(drop_k=asked.drop_k, drop_min=asked.drop_min, share_negative=asked.share_negative),
         estimation=windows.estimation,
         minimum=windows.minimum,
@@ -112,12 +112,12 @@ def rule_of(config: StudyConfig) -> Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Buy one peer at the first session from ``row`` on, and short ``beta`` of it in the index.
+    """Order to buy one peer at the first possible session from ``row`` on, and to sell short ``beta`` units of the
+    index.
 
-    ``horizon_row`` is the session of the last event day, counted from day 0: a late purchase does not move
-    it. ``adv`` is the mean daily value traded in the exchange's currency, ``sigma`` the daily standard
-    deviation of its returns before the drop, ``car`` the abnormal return that made it fall: all known at
-    the decision.
+    ``horizon_row`` is the session of the last event day, counted from day 0 even if the purchase is late. ``adv`` is
+    the mean daily value traded in the exchange's currency, ``sigma`` the daily standard deviation of its returns
+    before the drop, ``car`` its abnormal return in the drop. All are known at the decision.
     """
 
     mic: str
@@ -132,9 +132,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What the rule made of one shock.
+    """The rule's decision on one shock.
 
-    ``refusal`` is empty where it trades, ``time`` is 0 where there never was a decision.
+    ``refusal`` is empty if it trades; ``time`` is 0 if there was no decision.
     """
 
     shock_id: str
@@ -152,8 +152,8 @@ class Decision:
 def decision_time(rule: Rule, tapes: Mapping[str, Tape], shock: Shock) -> int | None:
     """Return when the last of the shock's exchanges closes the signal window, in UTC nanoseconds.
 
-    Exchanges whose data end before that have no say; None where that leaves none. One decision is
-    taken for the whole shock, as the study judges it as one portfolio.
+    Exchanges whose data end before are ignored; None if none is left. There is one decision for the whole shock,
+    because the study treats it as one portfolio.
     """
     ends = [
         int(tape.closes[row])
@@ -165,7 +165,7 @@ def decision_time(rule: Rule, tapes: Mapping[str, Tape], shock: Shock) -> int | 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One shock as a drop: its firm-events with their fit, the verdict, and each peer's CAR and weight."""
+    """One shock as a drop: its firm-events with their fit, whether it is a drop, and each peer's CAR and weight."""
 
     panel: EventPanel
     expected: ExpectedReturns
@@ -174,16 +174,11 @@ class Judged:
     weight: Floats
 
 
-def decide(rule: Rule, past: PastView, shock: Shock) -> Decision:
-    """Judge one shock and name the orders, with no data but those of the past."""
-    return orders_of(rule, past, shock, judge_shock(rule, past, shock))
-
-
 def orders_of(rule: Rule, past: PastView, shock: Shock, judged: Judged | None) -> Decision:
-    """Turn a judgement into orders.
+    """Return the orders of a judgement.
 
     A shock is traded when it is a drop by the study's own rule over the part of the drop window that
-    has passed, and when its label lets it through the gate. Bought are the peers that themselves fell.
+    has passed, and if the gate accepts its label. It buys the peers that fell themselves.
     """
     undecided = Decision(shock_id=shock.shock_id, label=shock.label, time=past.now)
     if judged is None:
@@ -205,7 +200,7 @@ def orders_of(rule: Rule, past: PastView, shock: Shock, judged: Judged | None) -
 
 
 def _gate(rule: Rule, past: PastView, shock: Shock) -> Reason:
-    """Say why its event or its label keeps the shock out, empty where they do not."""
+    """Return why the event or its label excludes the shock; empty if it is traded."""
     if shock.known is not None and not past.knows(shock.known):
         return Reason("refusal.not_public")
     if rule.gate == "off":
@@ -218,7 +213,7 @@ def _gate(rule: Rule, past: PastView, shock: Shock) -> Reason:
 
 
 def judge_shock(rule: Rule, past: PastView, shock: Shock) -> Judged | None:
-    """Estimate a shock's peers and judge the drop with what the past holds; None without a usable peer."""
+    """Estimate a shock's peers and judge the drop from past data; None without a usable peer."""
     panels = [
         _panel(rule, past, mic, shock)
         for mic in past.exchanges
@@ -233,7 +228,7 @@ def judge_shock(rule: Rule, past: PastView, shock: Shock) -> Judged | None:
         return None
     expected = fit(panel, "market")
     portfolios = shock_portfolios(abnormal_returns(panel, expected), weighting=rule.weights)
-    # The aftermath is not known yet; the drop window stands in for it and nobody reads the result.
+    # The post window is not known yet; the drop window replaces it, and its result is not used.
     drop = drops(portfolios, rule.signal, rule.signal, rule.criteria)
     order = np.argsort(portfolios.members)
     car = portfolios.abnormal.car(rule.signal)[portfolios.members][order]
@@ -287,7 +282,7 @@ def _order(rule: Rule, past: PastView, shock: Shock, judged: Judged, i: int) -> 
 
 
 def mean_value_traded(tape: Tape, column: int, days: int) -> float:
-    """Mean daily value traded over the last sessions of the tape; NaN where volume is not known."""
+    """Mean daily value traded over the last sessions of the tape; NaN if volume is unknown."""
     value: NDArray[np.float64] = tape.close[-days:, column] * tape.volume[-days:, column]
     there = np.isfinite(value)
     return float(value[there].mean()) if there.any() else float("nan")

@@ -12,7 +12,7 @@ from eventstudy.backtest.past_view import Floats
 
 SESSIONS_A_YEAR = 252
 EULER = 0.5772156649015329
-#: A standard deviation this small against the largest value is rounding.
+#: A standard deviation this small relative to the largest value is rounding error.
 _ZERO = 1e-15
 
 
@@ -41,7 +41,7 @@ def profit_factor(profits: Floats) -> float:
 
 
 def sharpe(returns: Floats) -> float:
-    """Mean over standard deviation (ddof 1) a period, not annualised; NaN where nothing moves."""
+    """Mean divided by standard deviation (ddof 1) for one period, not annualised; NaN without variation."""
     return float(sharpes(returns))
 
 
@@ -61,7 +61,7 @@ def sharpe_se(ratio: float, n: int) -> float:
 
 
 def autocorrelations(returns: Floats, lags: int) -> Floats:
-    """Sample autocorrelations rho_1 … rho_lags with divisor T; zeros where nothing moves."""
+    """Sample autocorrelations rho_1 … rho_lags with divisor T; zeros without variation."""
     x = returns - returns.mean()
     total = float(x @ x)
     lags = min(lags, len(x) - 1)
@@ -71,16 +71,16 @@ def autocorrelations(returns: Floats, lags: int) -> Floats:
 
 
 def annual_factor(rho: Floats, q: int = SESSIONS_A_YEAR) -> float:
-    """Factor that turns a Sharpe ratio of one period into one of q periods (Lo 2002, eq. 20).
+    """Factor that converts a Sharpe ratio of one period into one of q periods (Lo 2002, eq. 20).
 
     Parameters
     ----------
     rho
-        First autocorrelations; those beyond are taken as zero. Without any the factor is sqrt(q).
+        First autocorrelations; later ones count as zero. Without any the factor is sqrt(q).
 
     Notes
     -----
-    eta(q) = q / sqrt(q + 2 sum_k (q-k) rho_k). NaN where the sum makes the variance negative.
+    eta(q) = q / sqrt(q + 2 sum_k (q-k) rho_k). NaN if the variance would be negative.
     """
     lags = np.arange(1, min(len(rho), q - 1) + 1)
     variance = q + 2 * float(((q - lags) * rho[: len(lags)]).sum())
@@ -93,7 +93,7 @@ def probabilistic_sharpe(ratio: float, benchmark: float, n: int, skewness: float
     Parameters
     ----------
     ratio, benchmark
-        A period, not annualised.
+        For one period, not annualised.
     kurtosis
         Raw: 3 for the normal.
 
@@ -108,7 +108,7 @@ def probabilistic_sharpe(ratio: float, benchmark: float, n: int, skewness: float
 
 
 def expected_best(variance: float, trials: int) -> float:
-    """Largest Sharpe ratio to expect among so many worthless trials (Bailey and Lopez de Prado 2014, eq. 1).
+    """Expected largest Sharpe ratio among N trials without skill (Bailey and Lopez de Prado 2014, eq. 1).
 
     Notes
     -----
@@ -124,11 +124,10 @@ def expected_best(variance: float, trials: int) -> float:
 def deflated_sharpe(
     ratio: float, n: int, skewness: float, kurtosis: float, *, trial_ratios: Sequence[float], trials: int
 ) -> float:
-    """PSR against the best of ``trials`` worthless rules (Bailey and Lopez de Prado 2014, eq. 2).
+    """PSR against the expected best of ``trials`` rules without skill (Bailey and Lopez de Prado 2014, eq. 2).
 
-    ``trial_ratios`` are the Sharpe ratios of the rules tried, a period; their variance (ddof 1) is that
-    of the trials. With one trial it is the PSR against zero; NaN where several trials left fewer than
-    two ratios to take a variance of.
+    ``trial_ratios`` are the Sharpe ratios of the tried rules for one period; their variance (ddof 1) is that of the
+    trials. With one trial it is the PSR against zero; NaN if there are several trials but fewer than two known ratios.
     """
     known = np.array([value for value in trial_ratios if np.isfinite(value)])
     if trials > 1 and len(known) < 2:
@@ -144,7 +143,7 @@ def minimum_track_record(
 
     Notes
     -----
-    1 + (1 - g3 SR + (g4-1)/4 SR^2) (z / (SR - SR*))^2; infinite where the ratio is not above the benchmark.
+    1 + (1 - g3 SR + (g4-1)/4 SR^2) (z / (SR - SR*))^2; infinite if the ratio is not above the benchmark.
     """
     if not np.isfinite(ratio):
         return float("nan")
@@ -163,9 +162,9 @@ def skewness_kurtosis(returns: Floats) -> tuple[float, float]:
 
 
 def max_drawdown(returns: Floats) -> float:
-    """Deepest fall of the sum of returns below its highest level so far, 0 or negative.
+    """Largest fall of the sum of returns below its highest earlier level, 0 or negative.
 
-    Positions are sized on the starting capital, so returns add up; the start counts as a level.
+    Position sizes depend on the starting capital, so returns are added; the start counts as a level.
     """
     return float(max_drawdowns(returns))
 
@@ -179,7 +178,7 @@ def max_drawdowns(returns: Floats) -> Floats:
 
 
 def drawdowns(returns: Floats) -> Floats:
-    """How far the sum of returns lies below its highest level so far, along the last axis; 0 or negative."""
+    """Distance of the sum of returns from its highest earlier level, along the last axis; 0 or negative."""
     level = np.cumsum(returns, axis=-1)
     fallen: Floats = level - np.maximum(np.maximum.accumulate(level, axis=-1), 0.0)
     return fallen
@@ -187,45 +186,37 @@ def drawdowns(returns: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharpeReport:
-    """A Sharpe ratio of daily returns with all that qualifies it, NaN where nothing moves.
+    """A Sharpe ratio of daily returns with its standard error and corrections; NaN without variation.
 
-    Ratios are annual where named so: ``annual`` is sqrt(252) times the daily one and ``annual_lo`` Lo's,
+    ``sharpe`` is sqrt(252) times the daily ratio, ``sharpe_se`` its standard error, ``sharpe_lo`` is Lo's annual ratio,
     corrected for autocorrelation.
     """
 
     n_days: int
-    n_trials: int
-    daily: float = float("nan")
-    annual: float = float("nan")
-    annual_lo: float = float("nan")
-    se_annual: float = float("nan")
+    sharpe: float = float("nan")
+    sharpe_lo: float = float("nan")
+    sharpe_se: float = float("nan")
     psr: float = float("nan")
     dsr: float = float("nan")
-    min_track_record: float = float("nan")
-    skewness: float = float("nan")
-    kurtosis: float = float("nan")
+    min_track_record_days: float = float("nan")
 
 
 def sharpe_report(returns: Floats, *, trial_ratios: Sequence[float], trials: int, lags: int) -> SharpeReport:
-    """Return the Sharpe ratio of T daily returns, flat days included.
+    """Return the Sharpe ratio of T daily returns, days without positions included.
 
     ``lags`` autocorrelations enter Lo's factor: positions last about as many sessions.
     """
     ratio, n = sharpe(returns), len(returns)
     if not np.isfinite(ratio):
-        return SharpeReport(n_days=n, n_trials=trials)
+        return SharpeReport(n_days=n)
     skewness, kurtosis = skewness_kurtosis(returns)
     root = float(np.sqrt(SESSIONS_A_YEAR))
     return SharpeReport(
-        daily=ratio,
-        annual=ratio * root,
-        annual_lo=ratio * annual_factor(autocorrelations(returns, lags)),
-        se_annual=sharpe_se(ratio, n) * root,
+        n_days=n,
+        sharpe=ratio * root,
+        sharpe_lo=ratio * annual_factor(autocorrelations(returns, lags)),
+        sharpe_se=sharpe_se(ratio, n) * root,
         psr=probabilistic_sharpe(ratio, 0.0, n, skewness, kurtosis),
         dsr=deflated_sharpe(ratio, n, skewness, kurtosis, trial_ratios=trial_ratios, trials=trials),
-        min_track_record=minimum_track_record(ratio, 0.0, skewness, kurtosis),
-        skewness=skewness,
-        kurtosis=kurtosis,
-        n_days=n,
-        n_trials=trials,
+        min_track_record_days=minimum_track_record(ratio, 0.0, skewness, kurtosis),
     )

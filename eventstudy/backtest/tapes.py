@@ -1,4 +1,4 @@
-"""From a study's prices, settings and events to the tapes and shocks that the backtest trades on."""
+"""Make the tapes and shocks of the backtest from a study's prices, settings and events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from eventstudy.prices.table import price_unit
 from eventstudy.shocks import leads_of, together
 
 _BITS = {name: bit for bit, name in FLAG_NAMES.items()}
-#: How far a price may lie outside the day's low and high by its rounding.
+#: Tolerance for prices outside the day's low and high, because of rounding.
 _ROUNDING = 1e-3
 
 
@@ -47,14 +47,17 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
     }
     price, volume = on_grid["adj_close"], on_grid["volume"]
     price[(volume == 0) | ~np.isfinite(price)] = np.nan
-    # In the market's currency, so that what is traded in a day is money; returns are ratios all the same.
+    # Prices in the market's currency, so that price × volume is money.
     money = np.array([price_unit(item, market.mic, config) or 1.0 for item in series])
     opened, low = _in_range(*(on_grid[name] * money for name in ("open", "high", "low", "close")))
     clock = exchange_sessions(market.mic)
     at = np.searchsorted(clock.days, market.sessions.astype(clock.days.dtype))
     setting, currency = config.market(market.mic), config.traded_in(market.mic)
     units = np.array([config.prices.shares(peer.ticker, market.mic) for peer in peers], dtype=float)
-    member = _members(peers, market.sessions)
+    member, base = _members(peers, market.sessions), config.study.currency
+    rates = np.full(len(at), 1.0 if currency == base else np.nan)
+    if currency != base and currency in prices.fx:
+        rates = known_rates(prices.fx[currency], base, clock.opens[at], config.backtest.fx_stale_days)
     return Tape(
         mic=market.mic,
         region=setting.region,
@@ -74,24 +77,16 @@ def _tape(market: MarketPanel, excluded: Bools, prices: PriceTable, config: Stud
         locked_up=(market.flags & _BITS["locked_up"]) > 0,
         locked_down=(market.flags & _BITS["locked_down"]) > 0,
         settle=np.array([_settle(peer, setting.board, market) for peer in peers], dtype=np.int64),
-        fx=_rates(currency, clock.opens[at], prices, config),
+        fx=rates,
     )
 
 
 def _in_range(opened: Floats, high: Floats, low: Floats, close: Floats) -> tuple[Floats, Floats]:
-    """Return opens and lows, NaN where the day's other prices contradict them: nobody can have traded there."""
+    """Return opens and lows; NaN if they contradict the other prices of the day."""
     above = np.fmax(high, close) * (1 + _ROUNDING)
     low = np.where(low > close * (1 + _ROUNDING), np.nan, low)
     beyond = (opened > above) & np.isfinite(high) | (opened < low * (1 - _ROUNDING))
     return np.where(beyond, np.nan, opened), low
-
-
-def _rates(currency: str, opens: NDArray[np.int64], prices: PriceTable, config: StudyConfig) -> Floats:
-    if currency == config.study.currency:
-        return np.ones(len(opens))
-    if currency not in prices.fx:
-        return np.full(len(opens), np.nan)
-    return known_rates(prices.fx[currency], config.study.currency, opens, config.backtest.fx_stale_days)
 
 
 def _members(peers: Sequence[Peer], sessions: NDArray[np.datetime64]) -> Bools:
@@ -107,7 +102,7 @@ def _members(peers: Sequence[Peer], sessions: NDArray[np.datetime64]) -> Bools:
 
 
 def _settle(peer: Peer, board: str, market: MarketPanel) -> int:
-    """Sessions before a share bought can be sold. Where no rule is known, none: nothing is invented."""
+    """Sessions before a bought share can be sold; zero if no rule is known."""
     found = board_of(peer.ticker, peer.market, peer=peer.board, market=board)
     try:
         return sessions_before_sale(found, market.sessions[-1].astype("datetime64[D]").item())
@@ -123,10 +118,10 @@ def shocks_of(
     *,
     group: str = "all",
 ) -> list[Shock]:
-    """Return the information shocks of a study, each with the peers that its lead hits.
+    """Return the shocks of a study, each with the peers of its lead.
 
-    ``group`` is a group of samples: `OF_PEERS` and the name of a group of peers, or ``all``. Which of them were
-    members is decided session by session from the tape, and which have data when the trade is decided.
+    ``group`` is a group of firm-events: `OF_PEERS` and the name of a peer group, or ``all``. Membership is taken from
+    the tape session by session; availability of data is checked when the trade is decided.
     """
     shocks = []
     whole = dict.fromkeys(together(events).values())
@@ -153,7 +148,7 @@ def shocks_of(
 
 
 def _rows(event: Event, tapes: Mapping[str, Tape], alignments: Mapping[tuple[str, str], Alignment]) -> dict[str, int]:
-    """Row of day 0 on each exchange whose data reach it."""
+    """Row of day 0 on each exchange whose data include it."""
     rows = {}
     for mic, tape in tapes.items():
         alignment = alignments.get((event.event_id, mic))
@@ -165,7 +160,7 @@ def _rows(event: Event, tapes: Mapping[str, Tape], alignments: Mapping[tuple[str
 
 
 def _hit(event: Event, config: StudyConfig, tape: Tape, group: str) -> tuple[int, ...]:
-    """Columns of the peers that an event names, or of all; a name that is no peer is passed over."""
+    """Columns of the peers that an event names, or of all peers; other names are ignored."""
     known = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)}
     names = {config.peer(ticker).ticker for ticker in event.tickers or tape.tickers if ticker in known}
     if group != "all":
@@ -179,9 +174,9 @@ def _nanoseconds(moment: dt.datetime | dt.date) -> int:
 
 
 def placebo_shocks(pairs: Sequence[tuple[str, int]], shocks: Sequence[Shock], tapes: Mapping[str, Tape]) -> list[Shock]:
-    """Return one shock for each (shock, calendar day) of a comparable drop, with that shock's peers.
+    """Return one shock for each (shock, calendar day) of a control drop, with that shock's peers.
 
-    Days are days since 1970. A day that serves several shocks is traded once.
+    Days are days since 1970. A day of several shocks is traded once.
     """
     known = {shock.shock_id: shock for shock in shocks}
     found: dict[int, Shock] = {}

@@ -1,4 +1,4 @@
-"""The track record of one run: what its trades brought, shock by shock, and how sure that is."""
+"""The track record of one run: results by shock, with intervals."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from eventstudy.backtest.statistics import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """The track record of one run; returns are shares of what was bought.
+    """The track record of one run; returns are relative to the value bought.
 
-    ``hit_rate`` counts shocks, not trades: those of one shock share its days. ``break_even_bps`` is the
-    one-sided cost of the long leg at which the mean trade earns nothing after the index leg's own cost.
-    ``capacity`` maps a currency to the capital in it at which the first order meets the limit.
+    ``hit_rate`` counts shocks, not trades, because trades of one shock share its days. ``break_even_bps`` is the
+    one-sided cost of the long leg at which the mean trade earns nothing after the cost of the index leg. ``capacity``
+    maps a currency to the capital in it at which the first order reaches the limit.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Record:
     hit_rate_trades: float
     profit_factor: float
     adverse_excursion: float
-    sharpe: SharpeReport
+    ratio: SharpeReport
     sharpe_interval: tuple[float, float]
     max_drawdown: float
     drawdown_interval: tuple[float, float]
@@ -63,7 +63,7 @@ def by_shock(result: Run) -> dict[str, list[Trade]]:
 
 
 def record(result: Run, series: Daily, ratios: Sequence[float], *, trials: int, draws: int, seed: int) -> Record:
-    """Measure one run; ``ratios`` are the daily Sharpe ratios of all that was tried."""
+    """Return the record of one run; ``ratios`` are the daily Sharpe ratios of all trials."""
     filled, grouped = result.filled, by_shock(result)
     net, gross, hedged, cost, hedge_cost, depth = (
         np.array([getattr(trade, name) for trade in filled], dtype=float)
@@ -78,7 +78,7 @@ def record(result: Run, series: Daily, ratios: Sequence[float], *, trials: int, 
     held = np.array([len(trade.rows) - 1 for trade in filled], dtype=float)
     returns = series.returns
     lags = int(np.ceil(held.mean())) if len(held) else 1
-    # A few shocks resampled are the same shocks again: no interval comes of it.
+    # Resampling few shocks repeats the same shocks, so there is no interval.
     moving = returns if n >= FEW_SHOCKS else np.zeros(0)
     ratio_interval, fall_interval = stationary_intervals(
         moving, [lambda x: sharpes(x) * np.sqrt(252), max_drawdowns], draws=min(draws, 1_000), seed=seed
@@ -101,7 +101,7 @@ def record(result: Run, series: Daily, ratios: Sequence[float], *, trials: int, 
         hit_rate_trades=mean((net > 0).astype(float)),
         profit_factor=profit_factor(profits),
         adverse_excursion=mean(depth),
-        sharpe=sharpe_report(returns, trial_ratios=ratios, trials=trials, lags=lags),
+        ratio=sharpe_report(returns, trial_ratios=ratios, trials=trials, lags=lags),
         sharpe_interval=ratio_interval,
         max_drawdown=max_drawdown(returns),
         drawdown_interval=fall_interval,
@@ -112,7 +112,7 @@ def record(result: Run, series: Daily, ratios: Sequence[float], *, trials: int, 
 
 
 def capacity(trades: Sequence[Trade]) -> dict[str, float]:
-    """Capital at which the first order of each currency meets the limit; without volume, nothing."""
+    """Capital at which the first order of each currency reaches the limit; empty without volume."""
     rooms: dict[str, list[float]] = {}
     for trade in trades:
         if np.isfinite(trade.room):
@@ -121,5 +121,5 @@ def capacity(trades: Sequence[Trade]) -> dict[str, float]:
 
 
 def mean(values: Floats) -> float:
-    """Mean, NaN of nothing."""
+    """Mean; NaN if empty."""
     return float(values.mean()) if len(values) else float("nan")

@@ -27,10 +27,9 @@ from eventstudy.reversal.matching import FEWEST_MATCHES, match
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traded:
-    """A study's backtest with what it was made from; ``car_post`` is the study's own CAR by shock.
+    """A study's backtest with its inputs; ``car_post`` is the study's own CAR by shock.
 
-    ``currency`` says in which currency the result is. ``in_doubt`` are the peers of whose volume or price
-    nobody knows the unit.
+    ``currency`` is the currency of the result. ``in_doubt`` are the peers whose unit of volume or price is unknown.
     """
 
     evaluation: Evaluation
@@ -52,7 +51,7 @@ def trade_study(
     group: str = "",
     logged: Mapping[str, float] | None = None,
 ) -> Traded:
-    """Backtest the rule of a study's settings on its headline group, or on another ``group`` of samples.
+    """Backtest the rule of a study's settings on its headline group, or on another ``group``.
 
     ``logged`` are trading specifications that were run before, by digest, with their daily Sharpe ratio.
     """
@@ -85,10 +84,10 @@ def trade_study(
 
 
 def comparable(judged: Shocks, rule: Rule) -> list[tuple[str, int]]:
-    """Return (shock, calendar day) of the placebo drops matched to drops of the labels that it trades.
+    """Return (shock, calendar day) of the control drops matched to drops with the labels that the rule trades.
 
-    With ``reversal.controls = "before"`` these are matched to each drop alone, among those whose post windows were
-    over before it began: what a trader could have known.
+    With ``reversal.controls = "before"`` each drop is matched separately, among drops whose post windows were over
+    before it began, which a trader could have known.
     """
     drops, found = judged.drops, judged.benchmarks
     days = _past_days if judged.history.config.reversal.controls == "before" else lambda _, k: found.days(k)
@@ -101,7 +100,7 @@ def comparable(judged: Shocks, rule: Rule) -> list[tuple[str, int]]:
 
 
 def _past_days(judged: Shocks, k: int) -> Counts:
-    """Dates of the drops most like one, of those that were over before it; none where there are too few."""
+    """Dates of the most similar earlier drops whose post windows were over; empty if there are too few."""
     pool, windows = judged.benchmarks.pools[k], judged.history.config.windows
     sessions = judged.history.days(judged.tickers[k])
     own = np.searchsorted(sessions, judged.drops.day0[k].astype("datetime64[D]").astype(np.int64))
@@ -111,7 +110,7 @@ def _past_days(judged: Shocks, k: int) -> Counts:
 
 
 def currencies(tapes: Mapping[str, Tape], prices: PriceTable, config: StudyConfig) -> Reason:
-    """Say in which currency the result is, what the rates are, and which currencies have none."""
+    """Return the currency of the result, the exchange rates, and currencies without a rate."""
     base, rated, unrated = config.study.currency, list[Reason](), list[Reason]()
     for name in sorted({tape.currency for tape in tapes.values() if tape.tickers} - {base}):
         if name in prices.fx:

@@ -16,7 +16,7 @@ from eventstudy.errors import Reason
 from eventstudy.events import Events
 from eventstudy.shocks import with_shocks
 
-#: Settings outside the rule that still decide what it earns on the same prices.
+#: Settings outside the rule that affect its result on the same prices.
 DECIDING = {
     "study": ("currency", "headline"),
     "windows": ("clean_estimation",),
@@ -24,13 +24,13 @@ DECIDING = {
     "backtest": ("impact", "hedge_bps", "fx", "fx_stale_days"),
     "prices": ("benchmark_gaps", "accept_suspect", "accept_days"),
 }
-#: What tells a reader who a peer is, and decides no trade.
+#: Fields of a peer that do not affect trades.
 FOR_READERS = ("name", "name_local", "note", "exposure")
 
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """What was run into the same folder before, by digest.
+    """Earlier runs in the same folder, by digest.
 
     ``studies`` are specifications of the study, ``rules`` trading specifications with their daily Sharpe
     ratio, NaN where one never traded.
@@ -54,7 +54,7 @@ class Trials:
 
 @dataclass(frozen=True, slots=True)
 class TrialCount:
-    """How many trading specifications were tried: in this run, in the log of runs, and said to have been."""
+    """Number of trading specifications tried: in this run, in the log, and declared in the settings."""
 
     grid: int
     logged: int
@@ -62,22 +62,21 @@ class TrialCount:
 
     @property
     def total(self) -> int:
-        """The number that the Sharpe ratio is deflated by."""
+        """The number of trials for the deflated Sharpe ratio."""
         return self.grid + self.logged + self.declared
 
     @property
     def sentence(self) -> Reason:
-        """Say where the number comes from."""
+        """Return a sentence on the parts of the number."""
         key = "trials.declared" if self.declared else "trials.logged"
         return Reason(key, total=self.total, grid=self.grid, logged=self.logged, declared=self.declared)
 
 
 def question_of(events: Events, config: StudyConfig) -> str:
-    """Return all that decides what a rule earns beside the rule and the prices, as one text.
+    """Return as one text everything that affects a rule's result, except the rule and the prices.
 
-    Other quotes and units of volume make no new trial, nor do words for readers: an event's title, source
-    and notes, a peer's name. Nor does another layout of the file: names of events and shocks, how a shock's
-    tickers are spread over rows.
+    Other prices and units of volume are no new trial. Neither are texts (title, source and notes of an event, name of
+    a peer) or another layout of the file (ids of events and shocks, tickers on several rows).
     """
     plain = config.as_dict()
     content = {
@@ -91,7 +90,7 @@ def question_of(events: Events, config: StudyConfig) -> str:
 
 
 def _decisive(events: Events, config: StudyConfig) -> list[list[str]]:
-    """What the backtest reads of the events; of their kind only whether they are clarifications."""
+    """The fields of events that the backtest uses; of the kind only whether it is a clarification."""
     shocks = {name: str(at) for at, name in enumerate(dict.fromkeys(event.shock_id for event in events))}
     known = {event.event_id: event for event in events}
     every = {peer.ticker for peer in config.peers}

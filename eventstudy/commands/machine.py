@@ -30,7 +30,10 @@ def refusal(error: Exception) -> str:
     where = f" at {error.filename}" if error.filename else ""
     if error.errno not in DISK_FULL:
         return f"the system refuses{where}: {error.strerror or error}; {KEPT}" if where else ""
-    if not where and _while_printing(error):
+    # An error of what prints; the flush at the very end is in no library.
+    modules = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(error.__traceback__)]
+    printing = len(modules) == 1 or any(name == "click.utils" or name.startswith("rich.") for name in modules)
+    if not where and printing:
         return f"what the command prints cannot be written ({error.strerror}); send the output elsewhere"
     scratch = tempfile.gettempdir()
     if not where and shutil.disk_usage(scratch).free < FULL:
@@ -39,9 +42,3 @@ def refusal(error: Exception) -> str:
         f"the disk is full or a file is too large{where} ({error.strerror}); {KEPT}. Make room and give the same "
         "command again"
     )
-
-
-def _while_printing(error: Exception) -> bool:
-    """Whether an error came from printing; the final flush has no frame of a library."""
-    modules = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return len(modules) == 1 or any(name == "click.utils" or name.startswith("rich.") for name in modules)

@@ -140,6 +140,10 @@ class Inputs:
         more = (f"{name}={json.dumps(value)}" for name, value in settings.items())
         return replace(self, overrides=(*self.overrides, *more))
 
+    def paths(self, prereg: Path | None) -> dict[str, str]:
+        """Return where a run finds its inputs, for the log of runs."""
+        return {"events": str(self.events), "prices": self.prices or "", "prereg": str(prereg or "")}
+
     def read(self) -> tuple[Events, StudyConfig]:
         """Read both inputs and report the problems of both together, then those of the columns that they name."""
         from eventstudy.config.plain import assumed_table

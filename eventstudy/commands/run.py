@@ -91,15 +91,14 @@ def command(
     settings |= {"tests.group": groups} if groups else {}
     settings |= {"study.language": language} if language else {}
     inputs = inputs.changed(settings)
-    events, prices = inputs.events, inputs.prices
-    console, long = console_for(quiet or as_json), is_long(events)
+    console, long = console_for(quiet or as_json), is_long(inputs.events)
     if long:
         inputs.refuse_short(prereg_file)
     read: Any
     read, config = inputs.read_list() if long else inputs.read()
     locked = locked_question(prereg_file, read, config, allow=allow_departures) if prereg_file else None
     with reserve(out) as place, forked_children() as start, aside(place) as scratch:
-        reading = (lambda: None) if long else _begin_prices(start, read, config, prices, console)
+        reading = (lambda: None) if long else _begin_prices(start, read, config, inputs.prices, console)
         # Importing the modules of the study takes about as long as reading its prices.
         from eventstudy.report.progress import heeding, watched
         from eventstudy.report.trials import log_trial, past_trials
@@ -110,20 +109,21 @@ def command(
         with watch() as tell, heeding(tell) as say:
             common: dict[str, Any] = {"progress": say, "trials": past_trials(place)}
             if table is None:
-                whole = run_list(read, config, Path(str(prices)), scratch=scratch.resolve(), workers=workers, **common)
+                files, rows = Path(str(inputs.prices)), scratch.resolve()
+                whole = run_list(read, config, files, scratch=rows, workers=workers, **common)
                 found = Answered(whole, lambda _: whole)
             else:
                 found = _answered(read, config, table, prereg=locked, start=start, **common)
+        from eventstudy.report.terminal import print_summary
+
         # The answer is printed as soon as it is known; tables, trade and pages take longer.
-        _print_answer(found.result, console, as_json=as_json, quiet=quiet)
-        from eventstudy.report.publish import publish
+        print_summary(found.result, console)
+        from eventstudy.report.pack import publish
 
         with watch() as tell, heeding(tell) as say:
             result = found.finish(say)
-            own = Path(config.report.templates) if config.report.templates else None
-            folder = publish(result, place, formats=config.report.formats, templates=own, progress=say, start=start)
-        given = {"events": str(events), "prices": prices or "", "prereg": str(prereg_file or "")}
-        log_trial(place, result, config, folder, given)
+            folder = publish(result, place, formats=config.report.formats, progress=say, start=start)
+        log_trial(place, result, config, folder, inputs.paths(prereg_file))
     later = [warning for warning in result.facts["warnings"] if warning not in found.result.facts["warnings"]]
     _told(result, folder, console, later, as_json=as_json, quiet=quiet)
 
@@ -138,14 +138,6 @@ def _answered(events: Events, config: StudyConfig, prices: PriceTable, **options
         from eventstudy.api import why_nothing
 
         raise EstimationError([*error.problems, *map(Problem, why_nothing(events, config, prices))]) from error
-
-
-def _print_answer(result: StudyResult, console: Console, *, as_json: bool, quiet: bool) -> None:
-    """Print the answer with its numbers, before the pack is written."""
-    if not (as_json or quiet):
-        from eventstudy.report.terminal import print_summary
-
-        print_summary(result, console)
 
 
 def _told(

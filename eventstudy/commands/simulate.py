@@ -113,7 +113,7 @@ def _plan(
     designs: tuple[str, ...],
 ) -> Plan:
     """Plan a simulation of the tests, in the main windows of the study if no others are named."""
-    from eventstudy.results.evidence import main_windows
+    from eventstudy.results.effect import main_windows
     from eventstudy.reversal import asks_reversal
     from eventstudy.simulate import DESIGNS, PEERS, Plan, parse_windows
 

@@ -39,7 +39,7 @@ def snapshot_verify(folder: Path) -> None:
 def snapshot_diff(before: Path, after: Path, as_json: bool) -> None:
     """List by ticker and day which prices differ between two snapshots."""
     from eventstudy.config.json_values import plain_json
-    from eventstudy.prices.rewritten import diff_snapshots
+    from eventstudy.prices.snapshot import diff_snapshots
 
     rows = diff_snapshots(before, after)
     if as_json:

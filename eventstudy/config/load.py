@@ -207,15 +207,12 @@ def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         section, dot, name = key.strip().partition(".")
         if not (equals and dot and name):
             raise ConfigError(f"--set {text!r}: write section.key=value, for example windows.minimum=150")
-        table.setdefault(section, {})[name] = _toml_value(value.strip())
+        try:
+            told = tomllib.loads(f"value = {value.strip()}")["value"]
+        except tomllib.TOMLDecodeError:
+            told = value.strip()
+        table.setdefault(section, {})[name] = told
     return table
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def unknown_keys(source: str, table: Mapping[str, Any]) -> list[Problem]:

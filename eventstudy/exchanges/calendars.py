@@ -220,7 +220,10 @@ def align(event: Event, mic: str, *, table: Callable[[str], Sessions] = exchange
     before the event or begins after it.
     """
     calendar = table(mic)
-    if instant_utc(event.timestamp).date() < _begins(calendar):
+    first: dt.date = calendar.days[0].astype(dt.date) if len(calendar.days) else FIRST_DAY
+    # A calendar that starts with the century's first holidays knows them.
+    begins = FIRST_DAY if 0 <= (first - FIRST_DAY).days <= LONGEST_HOLIDAY else first
+    if instant_utc(event.timestamp).date() < begins:
         return None
     if not isinstance(event.timestamp, dt.datetime):
         at = calendar.position(event.timestamp)
@@ -236,12 +239,6 @@ def align(event: Event, mic: str, *, table: Callable[[str], Sessions] = exchange
     session = calendar.days[at].astype(dt.date)
     asked = event.timestamp.astimezone(zoneinfo.ZoneInfo(calendar.zone)).date()
     return _aligned(event, mic, session, _reaction(calendar, at, moment, asked), asked)
-
-
-def _begins(calendar: Sessions) -> dt.date:
-    """First day of the known sessions; holidays at the start of 2000 count as covered."""
-    first: dt.date = calendar.days[0].astype(dt.date) if len(calendar.days) else FIRST_DAY
-    return FIRST_DAY if 0 <= (first - FIRST_DAY).days <= LONGEST_HOLIDAY else first
 
 
 def align_all(events: Events, config: StudyConfig) -> dict[tuple[str, str], Alignment]:

@@ -1,4 +1,4 @@
-"""The tests of any number of firm-events: the registered statistics on sums in place of days."""
+"""Tests for long lists: the registered statistics, computed from sums over event days."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class DateMeans:
 
 
 def window_samples(fit: MarketFit, sums: DaySums, layout: Layout, **settings: Any) -> list[WindowSample]:
-    """Return the firm-events that have each window complete, as the statistics see them.
+    """Return for each window the firm-events with all its days, as input of the statistics.
 
-    A date is one information shock: its firm-events are one equally weighted portfolio. The mean residual
+    A date is one shock: its firm-events form one equally weighted portfolio. The mean residual
     correlation is that of `session_correlation`. ``sums`` are of all firm-events of ``fit``, blocks added up;
     ``settings`` are ``group``, ``seed``, ``draws`` and ``alternative`` of a `WindowSample`.
     """
@@ -105,7 +105,7 @@ def _window_sample(fit: MarketFit, sums: DaySums, layout: Layout, w: int, settin
 
 
 def _of_days(sums: DaySums, w: int, n: int) -> dict[Callable[[WindowSample], Any], Any]:
-    """What the tests that look at days make of a sample, from the sums over its firm-events."""
+    """Precomputed inputs of the tests that use single days, from sums over firm-events."""
     days, ranked, held = sums.residual_n[w] > 0, sums.generalised_n[w], sums.calendar_n[w] > 0
     varies = n > 1 and sums.generalised[w].any()
     return {
@@ -120,7 +120,7 @@ def _of_days(sums: DaySums, w: int, n: int) -> dict[Callable[[WindowSample], Any
 
 
 def _without_days(count: NDArray[np.int32], layout: Layout) -> AbnormalReturns:
-    """Firm-events of which only the degrees of freedom are held; what tests need of their days is `_of_days`."""
+    """Firm-events with only their degrees of freedom; `_of_days` gives what tests need from single days."""
     n, days = len(count), layout.n_event
     none, no_day, missing = np.empty((n, 0)), np.empty((n, 0, 1)), np.broadcast_to(np.nan, n)
     around = np.broadcast_to(np.nan, (n, days)), np.broadcast_to(np.nan, (n, days, 1))
@@ -146,7 +146,7 @@ def _without_days(count: NDArray[np.int32], layout: Layout) -> AbnormalReturns:
 def average_returns(sums: DaySums, layout: Layout, *, sessions: int) -> AverageReturns:
     """Mean AR by event day of all firm-events, and the running sum's band of `band_half_width`: dates are clusters.
 
-    ``sessions`` is how many there are: windows that reach past the last one share none there.
+    ``sessions`` is the number of sessions: windows that end after the last one share no session there.
     """
     n = sums.date_n.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -178,10 +178,10 @@ def means_by_day(sums: DaySums, layout: Layout) -> Iterator[tuple[int, DateMeans
 def lagged_overlap(
     position: NDArray[np.intp], alike: NDArray[np.float64], window: tuple[int, int], sessions: int | None = None
 ) -> DateOverlap:
-    """W of dates on one axis of sessions, from their places on it and correlations by distance.
+    """W of dates on one axis of sessions, from their positions and the correlations by distance.
 
     ``position`` (K,) is the session of each date, ascending; ``alike`` (K, R) the correlation of its portfolio
-    with that of the date so many sessions later, see `likeness`. Column 0 is not read, and R is at least the
+    with that of the date r sessions later, see `likeness`. Column 0 is not read, and R is at least the
     window's width. Windows are cut at the end of the axis, where its length ``sessions`` is given. Work and memory are
     K times the width.
     """

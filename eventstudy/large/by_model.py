@@ -13,7 +13,7 @@ from eventstudy.core.models import fit
 from eventstudy.core.windows import EventPanel
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, windows_of
 
-#: Firm-events at a time: temporaries of some megabytes.
+#: Number of firm-events at a time: temporary arrays of some megabytes.
 CHUNK = 512
 
 
@@ -30,7 +30,7 @@ def _fill(found: AbnormalReturns, layout: Layout, out: MarketFit) -> None:
         known = name in expected.loadings
         getattr(out, name)[:] = expected.theta[:, expected.loadings.index(name)] if known else np.nan
     out.n[:], out.sigma[:] = expected.n_estimation, np.sqrt(expected.sigma2)
-    # A return that never changes has no variance, whatever is expected of it.
+    # A return that never changes has no variance.
     used = np.where(np.isfinite(expected.residuals), found.panel.estimation_returns, np.nan)
     still = (out.n > 0) & (np.fmin.reduce(used, axis=1) == np.fmax.reduce(used, axis=1))
     out.sigma[still] = 0.0
@@ -40,7 +40,7 @@ def _fill(found: AbnormalReturns, layout: Layout, out: MarketFit) -> None:
 
 
 def abnormal_chunk(panel: WidePanel, events: FirmEvents, layout: Layout) -> AbnormalReturns:
-    """Abnormal returns of these firm-events, and the fits that they come from."""
+    """Abnormal returns of these firm-events, and their fits."""
     (first, last), start = layout.estimation, layout.event[0]
 
     def cut(begin: int, length: int, returns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -65,7 +65,7 @@ def nameless_panel(
     factors: tuple[str, ...] = ("market",),
     kind: Literal["simple", "log"] = "simple",
 ) -> EventPanel:
-    """Firm-events of which a model wants no more than their days: returns (m, L) and factors (m, L, K) by window."""
+    """Panel without names, for models: returns (m, L) and factors (m, L, K) of both windows."""
     n = len(event[0])
     text = np.broadcast_to(np.array("", dtype=np.str_), n)
     return EventPanel(
@@ -89,7 +89,7 @@ def nameless_panel(
 
 
 def pulls(found: AbnormalReturns, layout: Layout) -> NDArray[np.float64]:
-    """Weights by which the estimation days enter the prediction of each window's sum, (W, m, L1)."""
+    """Weights of the estimation days in the prediction of each window's sum, (W, m, L1)."""
     expected = found.expected
     lever = []
     for window in layout.car:

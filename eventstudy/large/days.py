@@ -17,12 +17,12 @@ from eventstudy.core.statistics.overlap import FEWEST_SHARED
 from eventstudy.large.by_model import abnormal_chunk, pulls
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, pairs_of
 
-#: Firm-events at a time: temporaries of about a megabyte.
+#: Number of firm-events at a time: temporary arrays of about a megabyte.
 CHUNK = 448
-#: Fewest dates and firm-events of one block, and its most dates where firm-events are few. Each block
-#: also reads the firm-events of the `reach` sessions after it.
+#: Smallest numbers of dates and firm-events of a block, and its largest number of dates. Each block also
+#: reads the firm-events of the `reach` sessions after it.
 BLOCK_DATES, BLOCK_EVENTS, MOST_DATES = 128, 1_024, 512
-#: Fields of `DaySums` with one row a date, which are put one after the other; all others add up.
+#: Fields of `DaySums` with one row for each date, which are concatenated; all others are summed.
 BY_DATE = frozenset("date date_ar date_n shock_car shock_variance members alike grown_car grown_n grown_alike".split())
 
 
@@ -53,14 +53,13 @@ class DaySums:
     members : (K, W)
         Firm-events of these portfolios.
     alike : (K, W, R)
-        Correlation of a date's portfolio residuals with those of the date so many sessions later, for
-        fewer sessions than the longest window has, see `likeness`; column 0 and pairs without a date
-        are zero.
+        Correlation of a date's portfolio residuals with those of the date r sessions later, r up to the length of the
+        longest window, see `likeness`; column 0 and pairs without a date are zero.
     grown_car, grown_n : (K, L2)
-        Sums over firm-events of abnormal returns from the first event day to each one, and how many have all
-        of these days.
+        Sums over firm-events of abnormal returns from the first event day to each one, and the number of firm-events
+        with all these days.
     grown_alike : (K, L2 + 1, L2)
-        ``alike`` of the firm-events of ``grown_n``, a row a day; last of those that have day 0.
+        ``alike`` of the firm-events of ``grown_n``, one row for each day; the last row is for those with day 0.
     """
 
     residual: NDArray[np.float64]
@@ -94,7 +93,7 @@ class DaySums:
 
 
 def total(parts: list[DaySums]) -> DaySums:
-    """Add blocks up in their order, so that the sum does not depend on who made them when."""
+    """Sum blocks in their order, so that the result does not depend on the workers."""
     return functools.reduce(DaySums.__add__, parts)
 
 
@@ -141,7 +140,7 @@ class _ByDate:
 
     @classmethod
     def empty(cls, dates: NDArray[np.intp], layout: Layout) -> _ByDate:
-        """Room for these dates, zero."""
+        """Arrays of zeros for these dates."""
         shape = (len(layout.car), len(dates), layout.n_estimation)
         residual, used, scaled, pull = (np.zeros(shape) for _ in range(4))
         own, members = np.zeros((2, *shape[:2]))
@@ -161,10 +160,10 @@ def day_sums(
     fit : MarketFit
         Of these firm-events.
     spread : (W,)
-        Standard deviation of the SCARs of the whole group, by which the generalised ranks rescale them.
+        Standard deviation of the SCARs of the whole group, used to rescale them for generalised ranks.
     own
-        Firm-events that the block counts. Those after it only complete its pairs of dates and are
-        counted by their own block; a block must see `reach` sessions past its last date.
+        Number of firm-events of the block itself. Later ones only complete its pairs of dates and are counted in their
+        own block; a block needs `reach` sessions after its last date.
     """
     kept = np.isfinite([fit.scar(w) for w in range(len(layout.car))])
     dates, code = np.unique(events.position, return_inverse=True)
@@ -183,9 +182,9 @@ def day_sums(
 
 
 def date_blocks(position: NDArray[np.intp], layout: Layout) -> list[tuple[slice, int]]:
-    """Split firm-events sorted by ``position`` into blocks: the rows each sees, and how many it counts.
+    """Split firm-events sorted by ``position`` into blocks: the rows that each reads, and how many are its own.
 
-    The split depends on the dates alone, so that sums come out the same whoever makes them.
+    The split depends only on the dates, so that sums do not depend on the workers.
     """
     dates, starts = np.unique(position, return_index=True)
     starts = np.append(starts, len(position))
@@ -211,7 +210,7 @@ def scar_spread(fit: MarketFit) -> NDArray[np.float64]:
 
 
 def _chunks(kept: NDArray[np.bool_], code: NDArray[np.intp], own: int) -> Iterator[NDArray[np.intp]]:
-    """Yield rows by date whose firm-events have the same windows complete, own ones and halo apart."""
+    """Yield rows by date with the same complete windows, own firm-events and later ones separately."""
     group = np.left_shift(1, np.arange(len(kept) + 1)) @ np.vstack([kept, np.arange(len(code)) >= own])
     order = np.lexsort((code, group))
     edges = [0, *(np.flatnonzero(np.diff(group[order])) + 1).tolist(), len(order)]
@@ -227,7 +226,7 @@ class _Chunk:
     ``days`` (m, L1+L2) are residuals and abnormal returns, ``x`` the index's returns on the same days,
     both NaN where missing; ``kept``, (W, m) or one row for all windows, is one where the window is
     complete; ``starts`` says where each date's rows begin, ``dates`` which of the block's dates they are.
-    ``pulls`` (W, m, L1) stand in for ``x`` where the model is another than the market's.
+    ``pulls`` (W, m, L1) replace ``x`` for models other than the market model.
     """
 
     fit: MarketFit
@@ -320,7 +319,7 @@ def _add(part: _Chunk, layout: Layout, spread: NDArray[np.float64], by_date: _By
 
 
 def _weighed(weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums of weighted rows, (k, L); by two weights at a time the product stays in one thread."""
+    """Sums of weighted rows, (k, L), for two weights at a time, so that the product uses one thread."""
     pairs = np.vstack([weights, weights[-1:]]) if len(weights) % 2 else weights
     found = np.vstack([pairs[at : at + 2] @ values for at in range(0, len(pairs), 2)])
     return found[: len(weights)]
@@ -356,7 +355,7 @@ def _add_pulls(
 ) -> NDArray[np.float64]:
     """Add used_t (x_t - xbar)(X - A xbar)/Sxx, see `prefix.predict`; return A/n, which weighs used_t.
 
-    Other models than the market's have all of it in `_Chunk.pulls`.
+    For other models than the market model `_Chunk.pulls` has these weights.
     """
     if part.pulls is not None:
         shape = len(layout.car), len(part.fit)
@@ -380,9 +379,9 @@ def _add_pulls(
 
 
 def _add_above(part: _Chunk, before: int, spread: NDArray[np.float64], sums: DaySums) -> None:
-    """Add what the rescaled SCAR moves in the generalised ranks of the residuals, and its own rank.
+    """Add the effect of the rescaled SCAR on the generalised ranks of the residuals, and its own rank.
 
-    The SCAR is put on the residuals' own scale: only its place among them matters.
+    The SCAR is converted to the scale of the residuals, because only its rank among them matters.
     """
     residual, n = part.days[:, :before], part.fit.n
     kept = np.broadcast_to(part.kept, (len(spread), len(n)))
@@ -420,7 +419,7 @@ def _add_ranks(
 
 
 def _close(by_date: _ByDate, sums: DaySums, counted: int, layout: Layout) -> None:
-    """Finish what is made of dates: sums by day and session, the portfolios, and the pairs of dates."""
+    """Compute the results by date: sums by day and session, portfolios, and pairs of dates."""
     sums.residual[:] = by_date.residual[:, :counted].sum(axis=1)
     sums.residual_n[:] = by_date.used[:, :counted].sum(axis=1)
     for w, window in enumerate(layout.car):
@@ -480,7 +479,7 @@ def alike(
     used = (n > 0).astype(np.float64)
     residual = total / np.maximum(n, 1.0)
     square, length = residual**2, residual.shape[1]
-    # Where no portfolio lacks a day, running sums have the squares of the shared days.
+    # If no portfolio lacks a day, running sums give the squares over common days.
     running = np.cumsum(square, axis=1) if used.all() else None
     found = np.zeros((counted, width)) if known is None else known[:, :width].copy()
     for apart in range(1, width):
@@ -511,7 +510,7 @@ def _on_sessions(
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], int]:
     """Scaled residuals and days (2, K, L1), own days and members (2, K), and how many rows are counted.
 
-    Where most sessions are dates each session gets a row, so that neighbours are slices.
+    If most sessions are dates, each session gets a row, so that neighbours are slices.
     """
     date = by_date.date
     values, figures = (by_date.scaled[w], by_date.used[w]), (by_date.own[w], by_date.members[w])
@@ -525,7 +524,7 @@ def _on_sessions(
 
 
 def _apart(date: NDArray[np.intp], mine: int, apart: int) -> tuple[slice | NDArray[np.intp], slice | NDArray[np.intp]]:
-    """Rows of the block's own dates and of those so many sessions later, where there are both."""
+    """Rows of the block's own dates and of the dates r sessions later, if both exist."""
     if len(date) and date[-1] - date[0] + 1 == len(date):
         end = min(mine, len(date) - apart)
         return slice(0, max(end, 0)), slice(apart, apart + max(end, 0))
@@ -547,8 +546,8 @@ def widest(layout: Layout) -> int:
 class Growing:
     """Sums by date of the windows that begin with the first event day and end with each one.
 
-    A firm-event is in all of them up to its first day without a return. Residuals are held by that day and by
-    whether day 0 is there, so that firm-events without a gap, which are most, are summed once.
+    A firm-event is in all of them up to its first day without a return. Residuals are summed by that day and by
+    whether day 0 has a return, so that firm-events without a gap (most of them) are summed once.
     """
 
     def __init__(self, date: NDArray[np.intp], layout: Layout) -> None:
@@ -580,7 +579,7 @@ class Growing:
             part[:, keys[1, mine]] += total[mine, 2 * self._around :].reshape(-1, 2, self._before).swapaxes(0, 1)
 
     def close(self, sums: DaySums, counted: int) -> None:
-        """Set the sums of the dates that the block counts."""
+        """Set the sums of the block's own dates."""
         sums.grown_car[:], sums.grown_n[:] = self._car[:counted], self._n[:counted]
         if not counted:
             return
@@ -592,7 +591,7 @@ class Growing:
                 total += part[0]
                 n += part[1]
             if known is None or fresh:
-                # A gap is of few dates: the pairs of all others are as they were.
+                # Few dates have a gap; the pairs of all others do not change.
                 changed = None if known is None else np.any([part[1].any(axis=1) for part in fresh], axis=0)
                 known = alike(self._date, total, n, day + 1, counted, known, changed)
             sums.grown_alike[:, day, : day + 1] = known[:, : day + 1]
@@ -610,12 +609,12 @@ def session_correlation(pairs: float, n: int) -> float:
     Residuals are divided by their root mean square over the firm-event's own estimation days, u = e /
     sqrt(SSE/n_i). Two dates have as mean correlation the ratio of sum_s U_s V_s to sum_s N_s M_s,
     with U_s, V_s the sums of u over the firm-events of each date on calendar session s and N_s, M_s
-    their numbers (own products taken out for one date), and count with their pairs of
-    firm-events and the share of the window's sessions in common. Nothing of size N x N is made.
+    their numbers (for one date, the products of firm-events with themselves are subtracted). A pair of dates is
+    weighted by its pairs of firm-events and by the common share of the window's sessions. No N x N array is needed.
 
     It is `inference.mean_correlation` of `residual_correlations` and `window_overlap` to rounding
-    where the firm-events of a date have the same estimation days and windows of two dates do not meet.
-    Else it differs in two ways: means and variances are those of a firm-event's own days, not of those
-    that a pair shares, and the pairs of two dates weigh by the days they share, not equally.
+    if the firm-events of a date have the same estimation days and windows of two dates do not overlap.
+    Otherwise it differs in two ways: means and variances use all days of a firm-event, not only the common days of a
+    pair; and the pairs of two dates are weighted by their number of common days, not equally.
     """
     return pairs / (n * (n - 1.0)) if n > 1 else float("nan")

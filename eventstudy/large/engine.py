@@ -1,4 +1,4 @@
-"""A market-wide study from its files: read, fit by blocks of securities, reduce by blocks of dates, test."""
+"""Run the study of a long list: read files, fit by blocks of securities, sum by blocks of dates, test."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from eventstudy.prices.sources import study_factors
 from eventstudy.prices.table import on_days
 from eventstudy.workers import run_blocks
 
-#: Standard errors of residuals below this share of the intercept are rounding of returns that never change.
+#: If the residual standard error is below this share of the intercept, the returns are constant.
 CONSTANT = 1e-10
 #: Reasons by which an event is dropped, with the stage of the selection; indices in ``MarketResult.reason``.
 FATES = {
@@ -55,28 +55,28 @@ _SHIFTED = _CODE["shifted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketResult:
-    """What a market-wide study found.
+    """Result of the study of a long list.
 
     Attributes
     ----------
     session : (N,) int32
-        Day 0 in days since 1970, -1 where there is none.
+        Day 0 in days since 1970, -1 if there is none.
     reason : (N,) int8
-        Place in `FATES`.
+        Index in `FATES`.
     fit : MarketFit
-        NaN, and no days, for events that were not fitted; those dropped later keep their figures.
+        NaN, and zero days, for events that were not fitted; events dropped later keep their values.
     position : (N,)
-        Place of day 0 on the sessions, -1 where there is none.
+        Index of day 0 in the sessions, -1 if there is none.
     figures
-        What tables say of each fit besides.
+        Further columns of the tables for each fit.
     used : (N,) bool
         The events that are in the tests.
     groups
-        What was tested, all events first; empty without tests.
+        The tested groups, all events first; empty without tests.
     market, factors
-        The prices and factors that it came from.
+        The prices and factors used.
     remarks
-        What a reader must know.
+        Notes for the reader.
     """
 
     events: EventList
@@ -105,9 +105,9 @@ class GroupResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tables:
-    """What a worker needs of the market: files of returns, of those that estimations use, and of prices, if any.
+    """Files that a worker needs: returns, returns for estimations, and prices, if any.
 
-    ``table`` is filled block by block while there are prices, ``clean`` while days are cut out.
+    ``table`` is filled block by block if prices are given, ``clean`` if days are left out of estimations.
     """
 
     table: str
@@ -155,19 +155,19 @@ def run_market(
     benchmark
         A ticker or a further column of ``prices``, or the path of a CSV or Parquet file of its own.
     scratch
-        Empty folder on a disk that all workers see; it gets the wide tables, 8 bytes a security and
-        session each.
+        Empty folder on a disk that all workers can read; it receives the wide tables, 8 bytes for each security and
+        session.
     workers
-        ``jobs``, ``engine`` and ``scheduler`` of `run_blocks`; no figure depends on them.
+        ``jobs``, ``engine`` and ``scheduler`` of `run_blocks`; results do not depend on them.
     tests
         Whether the tests are run; without them the result has no groups.
 
     Raises
     ------
     ConfigError
-        For settings that a market-wide study does not have.
+        For settings that a long list does not support.
     PriceError
-        If the prices cannot be read, or hold a price that is none, or two rows of one ticker and day.
+        If the prices cannot be read, contain an impossible price, or have two rows for one ticker and day.
     EstimationError
         If no event can be used; the reasons are counted in the message.
     """
@@ -193,7 +193,7 @@ def run_market(
         if config.windows.overlapping == "drop_later":
             _drop_later(events, position, reason, layout.n_event - 1)
     used = _used(reason, market)
-    fit = fit.without(~used)  # No reader shall take the CARs of dropped events for tested ones.
+    fit = fit.without(~used)  # CARs of dropped events are removed, so that nobody uses them.
     groups = []
     if tests:
         progress("tests")
@@ -225,7 +225,7 @@ def _tested(group: str, fit: MarketFit, sums: DaySums, layout: Layout, config: S
 
 
 def _used(reason: NDArray[np.int8], market: Market) -> NDArray[np.bool_]:
-    """Which events are used; an error with the counted reasons where none is."""
+    """Which events are used; if none is, an error with the counted reasons."""
     used = np.asarray(reason <= _SHIFTED)
     if not used.any():
         counted = ", ".join(f"{kind} {n}" for kind, n in counts_of(reason).items())
@@ -273,7 +273,7 @@ def layout_of(config: StudyConfig) -> Layout:
 def _positions(
     events: EventList, market: Market, days: NDArray[np.int32] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.int8]]:
-    """Row of day 0 on the sessions, -1 where there is none, and what is known of each event so far."""
+    """Row of day 0 in the sessions, -1 if there is none, and the status of each event so far."""
     sessions = market.sessions
     at = np.searchsorted(sessions, events.date)
     after, before = at == len(sessions), events.date < sessions[0]
@@ -294,7 +294,7 @@ def _positions(
 def _merge(
     events: EventList, position: NDArray[np.intp], reason: NDArray[np.int8]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Note in ``reason`` the rows that repeat another one's ticker and day 0; the earliest of them stays.
+    """Mark in ``reason`` the rows that repeat the ticker and day 0 of another; the earliest is kept.
 
     Returns these rows, and those that they repeat.
     """
@@ -309,7 +309,7 @@ def _merge(
 def _tables(
     events: EventList, reason: NDArray[np.int8], market: Market, factors: FactorTable | None, config: StudyConfig
 ) -> _Tables:
-    """The market's files and series; a file for what estimations use only where events can be near one."""
+    """The market's files and series; a separate file for estimations only if days around events are left out."""
     series = {}
     if factors is not None:
         days = market.sessions.astype("datetime64[D]")
@@ -342,7 +342,7 @@ def _fits(
 ) -> tuple[MarketFit, EventFigures, list[tuple[int, Checked]]]:
     """Fit all events that have a day 0.
 
-    Also returns what else is known of each, and what each block of securities shows, with its first security.
+    Also returns further figures of each, and the checks of each block of securities with its first security.
     """
     wanted = np.flatnonzero(reason <= _SHIFTED)
     order = wanted[np.lexsort((position[wanted], events.ticker[wanted]))]
@@ -374,7 +374,7 @@ def _fits(
 def _fit_block(
     tables: _Tables, layout: Layout, task: tuple[tuple[int, int], FirmEvents]
 ) -> tuple[MarketFit, EventFigures, Checked]:
-    """Check a block of securities and fit its events; makes their returns first where the table holds prices."""
+    """Check a block of securities and fit its events; if the table has prices, compute their returns first."""
     rows, events = slice(*task[0]), task[1]
     values = np.array(open_memmap(tables.prices or tables.table, mode="r")[rows])
     returns, checked = checked_block(values, tables.kind, events, layout, are_returns=not tables.prices)
@@ -391,7 +391,7 @@ def _fit_block(
     panel = tables.panel(returns, clean)
     fit = fit_events(panel, events, layout)
     figures = figures_of(panel, events, fit, layout)
-    # Halted across day 0 and back only days later: its return is lumped.
+    # The share was halted on day 0 and traded again only days later.
     closed = ~np.isfinite(windows_of(values, events.security, events.position, LATEST_RESUMPTION + 1)).any(axis=1)
     priced = np.isfinite(values)
     start, last = priced.argmax(axis=1), values.shape[1] - 1 - priced[:, ::-1].argmax(axis=1)
@@ -409,7 +409,7 @@ def _store(table: str, rows: slice, values: NDArray[np.float64]) -> None:
 def _after_last_trade(
     events: EventList, position: NDArray[np.intp], layout: Layout, blocks: Sequence[tuple[int, Checked]]
 ) -> NDArray[np.bool_]:
-    """Mark events whose last window reaches past the last trade of a security whose price was repeated."""
+    """Mark events whose window ends after the last trade of a security whose price was then repeated."""
     last = np.full(len(events.tickers), np.iinfo(np.intp).max)
     for first, part in blocks:
         last[first : first + len(part.ends)][part.cut] = part.ends[part.cut]
@@ -426,7 +426,7 @@ def _judge(
     padded: NDArray[np.bool_],
     ended: NDArray[np.bool_],
 ) -> None:
-    """Note in ``reason`` which of the fitted events cannot be used, by the first thing that is wrong."""
+    """Mark in ``reason`` which of the fitted events cannot be used, by the first problem found."""
     fitted = reason <= _SHIFTED
     open_end = ~figures.ends & (not windows.allow_partial)
     with np.errstate(invalid="ignore"):
@@ -446,7 +446,7 @@ def _judge(
 
 
 def _drop_later(events: EventList, position: NDArray[np.intp], reason: NDArray[np.int8], length: int) -> None:
-    """Note in ``reason`` which used events of a ticker come no more than ``length`` sessions after one that stays."""
+    """Mark in ``reason`` the used events within ``length`` sessions after a kept event of the same ticker."""
     rows = np.flatnonzero(reason <= _SHIFTED)
     rows = rows[np.lexsort((position[rows], events.ticker[rows]))]
     ticker, first = -1, 0
@@ -458,7 +458,7 @@ def _drop_later(events: EventList, position: NDArray[np.intp], reason: NDArray[n
 
 
 def why(fate: str) -> Reason:
-    """Return the reason of a key of `FATES`; empty for an event that is used as it is."""
+    """Return the reason for a key of `FATES`; empty for an event that is used unchanged."""
     return Reason(f"market.{fate}") if fate != "used" else Reason()
 
 
@@ -468,7 +468,7 @@ def status_of(fate: str) -> str:
 
 
 def counts_of(reason: NDArray[np.int8]) -> dict[str, int]:
-    """Events by what became of them; only what there is."""
+    """Numbers of events by key of `FATES`, without zeros."""
     counts = np.bincount(reason, minlength=len(FATES)).tolist()
     return {name: n for name, n in zip(FATES, counts, strict=True) if n}
 
@@ -483,7 +483,7 @@ def _groups(
     for column, (names, codes) in events.groups.items():
         for code, name in enumerate(names):
             mine = rows[codes[rows] == code]
-            # Groups are apart only where they do not hold every event.
+            # A group with all events is not repeated.
             if name and 0 < len(mine) < len(rows):
                 found.append((f"{column}={name.replace(';', ',')}", mine))
     return found

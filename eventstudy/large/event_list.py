@@ -1,4 +1,4 @@
-"""Reader of a list of events, a ticker and a date a row, of any length: what `events` reads, as arrays."""
+"""Read a long list of events (one ticker and date in each row) as arrays, in the same way as `events`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from eventstudy.config import IN_MEMORY
 from eventstudy.errors import EventsError, Problem, Reason
 from eventstudy.events import EVENT_ID, FRAME, READ, read_tickers
-from eventstudy.readers.columns import day_column
 from eventstudy.readers.containers import Table, table_of_bytes, table_of_frame
 from eventstudy.readers.dates import NO_DAY, WITH_TIME
 from eventstudy.readers.event_columns import OWN_SETTINGS, event_columns
+from eventstudy.readers.sheets import day_column
 from eventstudy.readers.spellings import Spellings
 from eventstudy.readers.text import read_file
 
-#: Columns that a list of any length does not heed: it must not have them filled.
+#: Columns that a long list does not support; they must be empty.
 FEW_ONLY = ("label", "label_asof", "shock_id", "clarifies", *OWN_SETTINGS)
-#: More problems than this are counted, not listed.
+#: Largest number of listed problems; further ones are counted.
 _LISTED = 20
 
 Codes = tuple[tuple[str, ...], NDArray[np.int32]]
@@ -39,15 +39,15 @@ class EventList:
     event_id : pyarrow array (N,)
         As in the file, or TICKER-DATE.
     tickers, ticker : (S,), (N,)
-        All tickers in alphabetical order, and each event's place among them.
+        All tickers in alphabetical order, and the index of each event's ticker.
     spellings
-        Of the tickers, as in the file.
+        Spellings of the tickers in the file.
     date : (N,) int32
         Days since 1970.
     groups
-        By column: the groups in alphabetical order and the place (N,) of each event's.
+        By column: the groups in alphabetical order and the index (N,) of each event's group.
     remarks
-        What was read in another spelling, and columns that nobody reads.
+        Notes on other spellings and on unread columns.
     """
 
     path: str
@@ -72,8 +72,8 @@ def read_list(source: Any, groups: Sequence[str] = ()) -> EventList:
     Raises
     ------
     EventsError
-        With every problem and its line: no such column, no ticker, no date, a timestamp in place of a
-        date, an event_id that is there twice, no event at all, a column of `FEW_ONLY` that is filled.
+        With every problem and its line: missing column, ticker or date, a timestamp instead of a date, a repeated
+        event_id, no event, values in a column of `FEW_ONLY`.
     """
     path = str(source) if isinstance(source, Path) else FRAME
     table = (
@@ -123,7 +123,7 @@ def _texts(column: pa.Array) -> pa.Array:
 
 
 def _few_only(columns: Mapping[str, pa.Array]) -> list[tuple[int, str]]:
-    """The first filled cell of each column that more events than `IN_MEMORY` cannot have."""
+    """The first value of each column that a list of more than `IN_MEMORY` events must not have."""
     found = []
     for name in FEW_ONLY:
         cells = _texts(columns[name]) if name in columns else pa.array([], pa.string())
@@ -138,12 +138,12 @@ def _few_only(columns: Mapping[str, pa.Array]) -> list[tuple[int, str]]:
 def _tickers(
     cells: pa.Array, spellings: Spellings, lines: Sequence[int]
 ) -> tuple[Codes, tuple[str, ...], list[tuple[int, str]]]:
-    """Tickers as `eventstudy.events` reads them, their spellings in the file, and what is wrong; each read once."""
+    """Tickers as in `eventstudy.events`, their spellings in the file, and problems; each distinct text is read once."""
     given, place = _codes(cells)
     first = np.full(len(given), -1)
     first[place[::-1]] = np.arange(len(place))[::-1]
     problems, read = [], []
-    # In the order of the file, in which remarks tell of them.
+    # In the order of the file, for the remarks.
     for at in np.argsort(first, kind="stable").tolist():
         found: list[str] = []
         row = int(first[at])
@@ -178,7 +178,7 @@ def _ids(
     date: NDArray[np.int32],
     table: Table,
 ) -> tuple[pa.Array, list[tuple[int, str]]]:
-    """Names of the events: those of the file, else TICKER-DATE; rows of one such name that differ get a number."""
+    """Ids of the events: those of the file, else TICKER-DATE; different rows with the same name get a number."""
     stems = pa.array([name.lstrip("^").replace("=", "_") for name in names], pa.string())
     days = pc.cast(pa.array(date, pa.date32()), pa.string())
     made = pc.binary_join_element_wise(stems.take(pa.array(codes)), days, "-")
@@ -195,7 +195,7 @@ def _ids(
     cells = [column for name, column in columns.items() if name != "event_id"]
     said: dict[str, tuple[tuple[Any, ...], int]] = {}
     changed = {}
-    # Names of the file go first: what is made up gives way to them.
+    # Ids of the file have priority over generated ones.
     for row in sorted(again, key=lambda row: (not own[row], row)):
         stem = name = event_id[row].as_py()
         content, number = tuple(column[row].as_py() for column in cells), 1
@@ -216,7 +216,7 @@ def _ids(
 
 
 def _codes(column: pa.Array) -> Codes:
-    """Names in alphabetical order and the place of each row's."""
+    """Names in alphabetical order and the index of each row's name."""
     encoded = pc.dictionary_encode(column)
     names = encoded.dictionary.to_pylist()
     order = sorted(range(len(names)), key=names.__getitem__)

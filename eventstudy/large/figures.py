@@ -1,4 +1,4 @@
-"""Figures of each firm-event for the tables, besides its fit and its CARs."""
+"""Further values of each firm-event for the tables, besides its fit and its CARs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, pai
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFigures:
-    """Figures of N firm-events over W windows.
+    """Further values of N firm-events over W windows.
 
     Attributes
     ----------
     r_squared : (N,)
-        Of the fit.
+        R² of the fit.
     first, last : (N,) int32
-        Places of the first and the last estimation day that was used, on the sessions.
+        Indices of the first and the last used estimation day in the sessions.
     bhar : (W, N)
         Buy-and-hold abnormal returns.
     ends, empty_window, lumped, outside : (N,) bool
-        Whether there is a return on the last event day, none on any, whether the first one after day 0 comes too
-        late, and whether day 0 lies outside the prices.
+        Whether the last event day has a return, whether no event day has one, whether the first return after day 0 is
+        too late, and whether day 0 is outside the prices.
     loadings
-        Coefficients (N,) besides alpha and beta, by their names.
+        Further coefficients (N,) besides alpha and beta, by name.
     """
 
     r_squared: NDArray[np.float64]
@@ -44,7 +44,7 @@ class EventFigures:
 
     @classmethod
     def empty(cls, n: int, layout: Layout) -> EventFigures:
-        """Room for n firm-events, of which nothing is known."""
+        """Empty arrays for n firm-events."""
         places, flags = np.zeros((2, n), dtype=np.int32), np.zeros((4, n), dtype=bool)
         return cls(
             r_squared=np.full(n, np.nan),
@@ -66,7 +66,7 @@ class EventFigures:
 
 
 def figures_of(panel: WidePanel, events: FirmEvents, fit: MarketFit, layout: Layout) -> EventFigures:
-    """Return the figures of these firm-events, of which ``fit`` is the fit; no prices are looked at."""
+    """Return the further values of these firm-events from their ``fit``, without prices."""
     found = EventFigures.empty(len(events), layout)
     for start in range(0, len(events), CHUNK):
         rows = slice(start, start + CHUNK)

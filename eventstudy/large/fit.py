@@ -1,4 +1,4 @@
-"""Fits of any number of firm-events."""
+"""Fit the model to any number of firm-events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from eventstudy.large.one_pass import fit_one_pass
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
 from eventstudy.large.prefix import fit_prefix
 
-#: Sessions of prefix sums that cost as much as one pass over the days of one firm-event.
+#: Number of sessions of prefix sums that take as long as one pass over the days of one firm-event.
 SESSIONS_AN_EVENT = 64
 
 
@@ -24,7 +24,7 @@ def fit_events(panel: WidePanel, events: FirmEvents, layout: Layout) -> MarketFi
     if np.all(key[1:] >= key[:-1]):
         fill(panel, events, layout, fitted)
         return fitted
-    # Two bytes are sorted by radix, in a tenth of the time.
+    # Two-byte integers are sorted by radix sort, in a tenth of the time.
     order = np.argsort(key.astype(np.uint16) if key.max() < 2**16 else key, kind="stable")
     by_security = empty_fit(len(events), len(layout.car))
     fill(panel, events.take(order), layout, by_security)

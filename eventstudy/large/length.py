@@ -1,4 +1,4 @@
-"""Whether events are a list that is studied by sums over dates; pyarrow is loaded for those alone that may be one."""
+"""Detect long lists, which are studied by sums over dates; pyarrow is loaded only if a file may be one."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from eventstudy.readers.containers import frame_of, is_binary, table_of_bytes
 from eventstudy.readers.event_columns import event_columns
 from eventstudy.readers.text import read_file
 
-#: Bytes after which a first line is no line of column names.
+#: Largest length of a header line, in bytes.
 _LONGEST_HEADER = 2**20
 
 
 def is_long(source: Any) -> bool:
-    """Whether a file or frame is a list of tickers and dates of more firm-events than are held in memory."""
+    """Whether a file or frame is a list of tickers and dates with more firm-events than fit in memory."""
     try:
         if not isinstance(source, Path):
             frame = frame_of(source)
             names = getattr(frame, "column_names", None) or list(frame.columns)
             return len(frame) > IN_MEMORY and _is_list(list(map(str, names)))
-        # A byte is less than any event takes, even packed: most files need no look into them.
+        # An event takes more than a byte even if compressed, so most files need not be opened.
         return source.is_file() and source.stat().st_size >= IN_MEMORY and _holds_many(source)
     except (OSError, ValueError, TypeError, AttributeError):
         return False

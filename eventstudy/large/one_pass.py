@@ -1,4 +1,4 @@
-"""One pass over each firm-event's own days: quickest where a security has few of them."""
+"""Fit by one pass over each firm-event's own days: fastest if securities have few events."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, windows_of
 from eventstudy.large.prefix import fit_again, keeps_digits, line_of, predict
 
-#: Firm-events at a time: with more, both windows of returns do not stay in the processor's cache.
+#: Number of firm-events at a time, so that their returns fit into the processor's cache.
 CHUNK = 256
 
 
 def fit_one_pass(panel: WidePanel, events: FirmEvents, layout: Layout, out: MarketFit) -> None:
-    """Fill ``out`` from plain sums of returns, squares and products; `fit_by_model` where they lose digits."""
+    """Fill ``out`` from plain sums of returns, squares and products; use `fit_by_model` if digits are lost."""
     sums, windows = np.empty((6, len(events))), np.empty((2, len(layout.car), len(events)))
     for start in range(0, len(events), CHUNK):
         rows = slice(start, start + CHUNK)
@@ -35,7 +35,7 @@ def _sum(
     at = events.position + begin
     y = windows_of(panel.returns, events.security, at, end - begin)
     x = windows_of(panel.indices, events.index, at, end - begin)
-    # A product with ones is quicker than `sum`.
+    # A product with ones is faster than `sum`.
     ones = np.ones(end - begin)
     for w, (first, last) in enumerate(layout.car):
         for part, values in zip(windows, (y, x), strict=True):
@@ -45,12 +45,12 @@ def _sum(
     y, x, ones = y[:, days], x[:, days], ones[days]
     sums[0] = y.shape[1]
     _moments(y, x, ones, sums)
-    # Only rows whose product is no number have a day missing.
+    # A row has a missing day only if its product is NaN.
     rows = np.flatnonzero(~np.isfinite(sums[4]))
     if len(rows):
         no_gap_in_index = np.isfinite(sums[2]).all()
         y, x = y[rows], x[rows]
-        # Quicker than an assignment by mask: all bits of a day that is kept are ones.
+        # Faster than an assignment by mask: kept days have a bit mask of ones.
         keep = np.negative(np.isfinite(y if no_gap_in_index else y + x).view(np.int8)).astype(np.int64)
         for values in (y, x):
             bits = values.view(np.int64)

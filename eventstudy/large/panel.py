@@ -1,4 +1,4 @@
-"""What a market-wide fit reads and returns: a wide panel, the events on it, their windows, the figures."""
+"""Input and output of the fits of a long list: a wide panel, events, windows, results."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from eventstudy.config import Model, Window
 from eventstudy.core.abnormal import LAST_ALPHA_DAY, Alpha
 from eventstudy.errors import ConfigError
 
-#: Models that are made of sums over a firm-event's own days, and the coefficients that each estimates;
-#: those of ``factors`` follow from the settings.
+#: Supported models, with their numbers of estimated coefficients; that of ``factors`` follows from the settings.
 COEFFICIENTS = {"market": 2, "market_adjusted": 0, "mean_adjusted": 1, "raw": 0, "capm": 2, "factors": 0}
 
 
@@ -42,7 +41,7 @@ class Layout:
 
     @property
     def coefficients(self) -> int:
-        """How many coefficients the model estimates for each firm-event."""
+        """Number of estimated coefficients of each firm-event."""
         name = self.model.name
         return 1 + len(self.model.factors) if name == "factors" else COEFFICIENTS[name]
 
@@ -70,11 +69,11 @@ class Layout:
         return np.full(self.n_event, self.alpha == "estimated")
 
     def inside(self, window: Window) -> slice:
-        """Where a window's days stand among the event days."""
+        """Positions of a window's days among the event days."""
         return slice(window[0] - self.event[0], window[1] - self.event[0] + 1)
 
     def alpha_days(self, window: Window) -> int:
-        """Days of a window that carry the intercept."""
+        """Number of days of a window on which the intercept is used."""
         return int(np.count_nonzero(self.carries_alpha[self.inside(window)]))
 
 
@@ -85,13 +84,13 @@ class WidePanel:
     Attributes
     ----------
     returns : (S, T)
-        One security a row, so that its history lies together; NaN where it has no return.
+        One row for each security; NaN if there is no return.
     indices : (K, T)
         Returns of the indices.
     kind
         Whether returns are simple or log.
     clean : (S, T), optional
-        The returns without those that no estimation uses; all of them where not given.
+        The returns without those that estimations leave out; by default all.
     factors
         Series (T,) of other factors and of the risk-free return, by the names of the model's settings.
     """
@@ -104,7 +103,7 @@ class WidePanel:
 
     @property
     def estimation(self) -> NDArray[np.float64]:
-        """Returns that estimation windows are cut from, (S, T)."""
+        """Returns for estimation windows, (S, T)."""
         return self.returns if self.clean is None else self.clean
 
     @property
@@ -156,7 +155,7 @@ class MarketFit:
         return len(self.alpha)
 
     def scar(self, window: int) -> NDArray[np.float64]:
-        """CAR of the window at this place over its prediction-error standard deviation, shape (N,)."""
+        """CAR of a window, by its index, over its prediction-error standard deviation, shape (N,)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             scaled: NDArray[np.float64] = self.car[window] / np.sqrt(self.variance[window])
         return scaled
@@ -166,13 +165,13 @@ class MarketFit:
         return MarketFit(**{f.name: getattr(self, f.name)[..., rows] for f in fields(self)})
 
     def without(self, rows: NDArray[np.bool_]) -> MarketFit:
-        """Return the same fit with the CARs of the marked firm-events missing: no test uses them."""
+        """Return the same fit with the CARs of the marked firm-events set to NaN."""
         missing = np.where(rows, np.nan, 0.0)
         return replace(self, car=self.car + missing, variance=self.variance + missing)
 
 
 def empty_fit(n: int, windows: int) -> MarketFit:
-    """Return room for n firm-events, not yet filled."""
+    """Return uninitialised arrays for n firm-events."""
     one = {name: np.empty(n) for name in ("alpha", "beta", "sigma")}
     both = {name: np.empty((windows, n)) for name in ("car", "variance")}
     return MarketFit(n=np.empty(n, dtype=np.int32), **one, **both)
@@ -203,7 +202,7 @@ def _views(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     """All windows of each row, (rows, starts, length), without a copy."""
     if not values.flags.c_contiguous:
         return sliding_window_view(values, length, axis=1)
-    # The same in a tenth of the time, which counts in small chunks.
+    # A tenth of the time of numpy's function, which matters in small chunks.
     row, day = values.strides
     shape = len(values), values.shape[1] - length + 1, length
     return np.ndarray(shape, values.dtype, values, 0, (row, day, day))

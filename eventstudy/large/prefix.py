@@ -1,4 +1,4 @@
-"""Prefix sums of one security after another: every window is a difference of two of them."""
+"""Fit by prefix sums for each security: every window is a difference of two of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from eventstudy.large.by_model import fit_by_model
 from eventstudy.large.panel import FirmEvents, Layout, MarketFit, WidePanel, empty_fit, put
 
-#: Bytes of prefix sums held at a time; more do not stay in the cache, fewer cost calls.
+#: Bytes of prefix sums at a time; more would not fit into the cache, fewer would need more calls.
 BYTES = 1_500_000
-#: Rounding that a running sum of thousands of terms gathers, as a share of its size.
+#: Rounding error of a running sum of thousands of terms, relative to its size.
 ROUNDING = 64 * np.finfo(float).eps
 #: Relative error of sums of squares above which a firm-event is fitted again in two passes.
 TOLERANCE = 2e-11
@@ -21,15 +21,15 @@ TOLERANCE = 2e-11
 def fit_prefix(panel: WidePanel, events: FirmEvents, layout: Layout, out: MarketFit) -> None:
     """Fill ``out`` for firm-events that are sorted by security and index.
 
-    A window far smaller than what was summed before it, as after a bad tick or with levels in place
-    of returns, has lost digits in the difference; such firm-events are fitted by `fit_by_model`.
+    If a window's sum is much smaller than the sums before it (after a bad tick, or with price levels instead of
+    returns), the difference loses digits; such firm-events are fitted by `fit_by_model`.
     """
     key = events.security * len(panel.indices) + events.index
     starts = np.flatnonzero(np.diff(key, prepend=-1))
     edges = np.r_[starts, len(events)]
     together = max(1, BYTES // (48 * (panel.sessions + 1)))
     sums = np.zeros((3, together, panel.sessions + 1), dtype=complex)
-    # Windows of events are differences of sums that no day is kept out of.
+    # Event windows use sums over all days.
     whole = sums if panel.clean is None else np.zeros_like(sums)
     kept = np.ones(len(events), dtype=bool)
     for block in range(0, len(starts), together):
@@ -46,7 +46,7 @@ def fit_prefix(panel: WidePanel, events: FirmEvents, layout: Layout, out: Market
 def _accumulate(
     panel: WidePanel, returns: NDArray[np.float64], pairs: FirmEvents, sums: NDArray[np.complex128]
 ) -> None:
-    """Running sums of 1, y; x, x^2; xy, y^2: a complex number adds two at once."""
+    """Running sums of 1, y; x, x^2; xy, y^2, two at a time as complex numbers."""
     y, x = returns[pairs.security], panel.indices[pairs.index]
     bad = ~(np.isfinite(y) & np.isfinite(x))
     if bad.any():
@@ -71,7 +71,7 @@ def _fit(
     whole: NDArray[np.complex128],
     out: MarketFit,
 ) -> NDArray[np.bool_]:
-    """Fit the firm-events of these securities; return which of them keep their digits."""
+    """Fit the firm-events of these securities; return which of them are accurate."""
     base, length = group * sums.shape[2], panel.sessions
     flat = sums.reshape(3, -1)
     first, end = (
@@ -131,9 +131,9 @@ def keeps_digits(
     sse: NDArray[np.float64],
     sxx: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
-    """Whether differences of sums that saw squares of this size have enough digits left.
+    """Whether differences of sums of squares of this size have enough digits.
 
-    A rounded difference can even be negative: compared as a product it is never taken for exact.
+    A rounded difference can even be negative; the comparison as a product handles this case.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         kept: NDArray[np.bool_] = ROUNDING * (seen_y + beta * beta * seen_x) < TOLERANCE * sse
@@ -142,7 +142,7 @@ def keeps_digits(
 
 
 def fit_again(panel: WidePanel, events: FirmEvents, rows: NDArray[np.intp], layout: Layout, out: MarketFit) -> None:
-    """Fit these rows in two passes, those without a single day excepted."""
+    """Fit these rows in two passes, except those without any day."""
     rows = rows[out.n[rows] > 0]
     if len(rows):
         part = empty_fit(len(rows), len(layout.car))

@@ -1,4 +1,4 @@
-"""The prices of a market-wide study as a wide table on disk, on the sessions on which the market was open."""
+"""The prices of a long list as a wide table on disk, on the sessions of the market."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from eventstudy.prices.sources import prices_of_tickers
 
 #: Securities of one block.
 BLOCK_SECURITIES = 256
-#: Days and tickers that a sentence names.
+#: Largest number of days and tickers in a sentence.
 _SHOWN = 5
 
 
@@ -50,9 +50,9 @@ class Market:
     prices, benchmark
         The files they came from.
     table : Path
-        Of returns, (S, T); empty while ``price_table`` holds prices that returns are still to be made of.
+        Table of returns, (S, T); empty as long as only ``price_table`` is filled.
     sessions : (T,) int32
-        The index's days, without those on which nobody traded.
+        The index's days, without days on which no security traded.
     index : (T,)
         Its returns.
     present : (S,)
@@ -60,7 +60,7 @@ class Market:
     lacking : (L,) int32
         Days on which the market traded and the index has no row.
     remarks
-        What was left out.
+        Notes on what was left out.
     """
 
     prices: LongFile
@@ -83,13 +83,13 @@ def read_market(
     scratch: Path,
     run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]],
 ) -> Market:
-    """Read the prices of the events' tickers and of the benchmark, and look at the days on which they stand.
+    """Read the prices of the events' tickers and of the benchmark, and check their days.
 
     Raises
     ------
     PriceError
-        If they cannot be read, hold a price that is none or two rows of one ticker and day, or stand on
-        days that are no sessions.
+        If they cannot be read, contain an impossible price or two rows for one ticker and day, or are on days that are
+        no sessions.
     """
     source, tickers = path if isinstance(path, LongFile) else open_long(path), events.tickers
     own = open_long(Path(benchmark), one_series=True) if index_file(benchmark) else source.index(benchmark)
@@ -120,7 +120,7 @@ def read_market(
         new_table(table, len(tickers), len(sessions))
     index = level if origin.holds_returns else one_session_returns(level, config.returns.kind)
     if not origin.holds_returns:
-        # What the index did since the session before the gap is no return of one session.
+        # The index's return over a gap is not a return of one session.
         after = np.searchsorted(sessions, lacking)
         index[after] = np.nan
     return Market(
@@ -137,7 +137,7 @@ def read_market(
 
 
 def long_file(events: EventList, prices: Any, benchmark: str, scratch: Path, *, returns: bool = False) -> LongFile:
-    """Return prices as one long file: one that can be read in pieces as it is, all others from a copy in ``scratch``.
+    """Return prices as one long file; prices that cannot be read in pieces are copied to ``scratch`` first.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def _counts(table: Path) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np
 
 
 def _padded(stray: NDArray[np.float64], table: Path, sessions: NDArray[np.int32], returns: bool) -> NDArray[np.bool_]:
-    """Mark rows off the sessions that only repeat the session before: a source that fills every weekday."""
+    """Mark rows on other days that only repeat the session before, from sources that fill every weekday."""
     if returns:
         return np.asarray(stray[:, 2] == 0)
     before = np.maximum(np.searchsorted(sessions, stray[:, 1]) - 1, 0)
@@ -209,7 +209,7 @@ def _check_days(
 
 
 def open_days(config: StudyConfig, sessions: NDArray[np.int32]) -> NDArray[np.int32] | None:
-    """Return the days of the exchange that the settings name around the sessions, None where they name none."""
+    """Return the days around the sessions on which the named exchange is open, None if no exchange is named."""
     mics = {market.mic for market in config.markets}
     if len(mics) != 1:
         return None
@@ -234,7 +234,7 @@ def _some(days: NDArray[np.int32]) -> str:
 
 
 def _other_spellings(source: LongFile, absent: Sequence[str]) -> list[Reason]:
-    """Tickers of digits that lost their leading zeros, with the ticker of the prices that each may be."""
+    """Tickers of digits that lost their leading zeros, with the matching tickers of the prices."""
     numbers = [name for name in absent if name.isdigit()]
     if not numbers or not source.ticker:
         return []
@@ -247,7 +247,7 @@ def _other_spellings(source: LongFile, absent: Sequence[str]) -> list[Reason]:
 
 
 def _leave_out(table: Path, kept: NDArray[np.bool_]) -> None:
-    """Rewrite a table with the kept sessions alone."""
+    """Rewrite a table with only the kept sessions."""
     old, narrower = open_memmap(table, mode="r"), table.with_suffix(".kept.npy")
     new_table(narrower, len(old), int(kept.sum()))
     new = open_memmap(narrower, mode="r+")

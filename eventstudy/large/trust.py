@@ -1,4 +1,4 @@
-"""Checks of the returns of a whole market: collected block by block, decided together."""
+"""Checks of the returns of a long list: collected by block, evaluated together."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from eventstudy.prices.quality.moves import nearest_split
 from eventstudy.prices.quality.quantities import better_lag, unit_of
 from eventstudy.prices.quality.wide import SUSPECT, SuspectDays, covered, repeated_to_the_end, suspect_days
 
-#: Problems that are listed; more are counted.
+#: Largest number of listed problems; further ones are counted.
 _LISTED = 20
-#: A mean over securities is not moved further than this by a wrong price.
+#: Returns are clipped to this size in means over securities, to limit the effect of wrong prices.
 _CLIPPED = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a block of securities shows.
+    """Results of the checks of a block of securities.
 
     Attributes
     ----------
     suspects
-        Days that no market made.
+        Suspect days.
     ends, cut : (S,)
         Session of each one's last trade, and whether its price was repeated after it.
     mean : (2, T)
@@ -71,21 +71,21 @@ def stop_or_tell(
     benchmark: str,
     config: StudyConfig,
 ) -> list[Reason]:
-    """Return remarks on what is suspect in a market.
+    """Return remarks on suspect prices, or stop.
 
     Parameters
     ----------
     blocks
-        First security of each block, and what it shows.
+        First security of each block, and its checks.
     sigma : (N,)
-        Standard errors of the fits: their median tells the unit.
+        Standard errors of the fits; their median shows the unit.
 
     Raises
     ------
     PriceError
-        For returns in another unit or that are none; unless ``prices.accept_suspect`` is set also for splits,
-        slips of the unit, and returns that fit the index better on another day; ``prices.accept_days`` has
-        days whose splits and slips are accepted.
+        For returns in another unit and impossible returns; unless ``prices.accept_suspect`` is set, also for splits,
+        changes of the unit, and returns that fit the index better on another day. ``prices.accept_days`` lists days
+        whose splits and changes of unit are accepted.
     """
     _check_units(sigma, market, benchmark)
     security = np.concatenate([first + part.suspects.security for first, part in blocks])
@@ -96,7 +96,7 @@ def stop_or_tell(
     named = np.array([f"{tickers[int(row)]}:{day}" for row, day in zip(security, days, strict=True)], dtype=np.str_)
 
     def shown(wanted: NDArray[np.bool_], most: int) -> list[Reason]:
-        """The first of the findings wanted, the worst first."""
+        """The first of the selected findings, the worst first."""
         places = np.flatnonzero(wanted)
         worst = places[np.argsort(-np.abs(move[places]), kind="stable")][:most]
         return [
@@ -125,7 +125,7 @@ def stop_or_tell(
 
 
 def _check_units(sigma: NDArray[np.float64], market: Market, benchmark: str) -> None:
-    """Refuse returns that are no decimals, by the median standard error of the fits and by the index's own."""
+    """Refuse returns that are not decimals, by the median standard error of the fits and by that of the index."""
     known = sigma[np.isfinite(sigma)]
     spread = {
         "market.unit": (float(np.median(known)) if len(known) else 0.0, market.prices),
@@ -141,7 +141,7 @@ def _check_units(sigma: NDArray[np.float64], market: Market, benchmark: str) -> 
 
 
 def _found(ticker: str, day: str, check: str, move: float) -> Reason:
-    """Say what one suspect day is, as a study of a few securities does."""
+    """Return the sentence on one suspect day."""
     usual = Reason("quality.no_turnover")
     told = {
         "impossible": Reason("market.impossible"),
@@ -153,7 +153,7 @@ def _found(ticker: str, day: str, check: str, move: float) -> Reason:
 
 
 def _stop(reasons: Sequence[Reason], n: int, days: Sequence[str], file: str) -> None:
-    """Refuse the prices; ``days`` may be accepted one by one."""
+    """Refuse the prices; the message lists ``days`` that can be accepted singly."""
     problems = [Problem(text(reason), file) for reason in reasons[:_LISTED]]
     if n > len(problems):
         problems.append(Problem(text(Reason("market.more", n=n - len(problems))), file))

@@ -17,6 +17,7 @@ from eventstudy.plots.style import (
     INK,
     PALE,
     date_axis,
+    figure_of,
     key,
     label_colour,
     percent_axis,
@@ -39,7 +40,7 @@ CURVES: tuple[tuple[str, str, Any, float], ...] = (
 
 
 def equity_curve(ax: Axes, result: StudyResult) -> Axes:
-    """Draw the rule's cumulative net return beside the runs it is set against."""
+    """Draw the cumulative net return of the rule and of the comparison runs."""
     words, rows = figure_words(result.facts), pnl(result)
     days = rows["date"].to_numpy(dtype="datetime64[D]")
     for run, colour, dash, width in CURVES:
@@ -67,7 +68,7 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
 
 
 def drawdown(ax: Axes, result: StudyResult) -> Axes:
-    """Draw how far the rule's capital lay below its highest level so far."""
+    """Draw the drawdown of the rule's capital from its highest earlier level."""
     rows = pnl(result)
     days = rows["date"].to_numpy(dtype="datetime64[D]")
     ax.fill_between(days, rows["drawdown"], 0.0, color=PALE, lw=0)
@@ -77,7 +78,7 @@ def drawdown(ax: Axes, result: StudyResult) -> Axes:
 
 
 def pnl(result: StudyResult) -> pd.DataFrame:
-    """Return the days of the backtest; none where the rule made no trade."""
+    """Return the days of the backtest; empty if the rule made no trade."""
     rows = read.table(result, "pnl", "date", "equity", "drawdown")
     return rows if n_trades(result, "rule") else rows.iloc[:0]
 
@@ -89,12 +90,12 @@ def trades(result: StudyResult) -> pd.DataFrame:
 
 
 def n_trades(result: StudyResult, run: str) -> int:
-    """Return how many trades a run of the backtest made."""
+    """Return the number of trades of a run of the backtest."""
     return int(comparison(result, run).get("n_trades") or 0)
 
 
 def comparison(result: StudyResult, run: str) -> Mapping[str, Any]:
-    """Return what the summary says of a run of the backtest, the rule or one that it is set against."""
+    """Return the facts of the summary on a run of the backtest (the rule or a comparison run)."""
     found = result.facts.get("backtest") or {}
     return found if run == "rule" else (found.get("comparison") or {}).get(run) or {}
 
@@ -108,8 +109,7 @@ def size(result: StudyResult, _: str) -> tuple[int, int]:
 def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     words = figure_words(result.facts)
     write_title(ax, _title(result, words))
-    figure, box = ax.get_figure(root=True), ax.get_position()
-    assert figure is not None
+    figure, box = figure_of(ax), ax.get_position()
     ax.set_axis_off()
     height = figure.get_figheight()
     upper = figure.add_axes((box.x0, box.y0 + 0.75 / height, box.width, box.height - 0.75 / height))

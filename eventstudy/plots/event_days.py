@@ -1,4 +1,4 @@
-"""Axes of event days: shaded windows, paths from the last close before day 0, and marks where a line is cut."""
+"""Axes of event days: shaded windows, paths from the last close before day 0, and marks for cut lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from eventstudy.results.result import StudyResult
 
-CLARIFIED = GREY
 #: Days before the drop that its name takes.
 ROOM = 5
 
@@ -52,7 +51,7 @@ def shade_windows(ax: Axes, result: StudyResult, *, named: bool = True) -> None:
 
 
 def draw_path(ax: Axes, words: Mapping[str, str], days: pd.DataFrame, name: str, **look: Any) -> None:
-    """Draw a mean path, with its 95 % band where it has one."""
+    """Draw a mean path, with its 95 % band if it has one."""
     (line,) = ax.plot(days["tau"].to_numpy(), days["car"].to_numpy(), **look)
     if days["lower"].notna().sum() > 1:
         ax.fill_between(days["tau"], days["lower"], days["upper"], color=look["color"], alpha=0.15, lw=0, zorder=2)
@@ -60,7 +59,7 @@ def draw_path(ax: Axes, words: Mapping[str, str], days: pd.DataFrame, name: str,
 
 
 def common_height(axes: Iterable[Axes], means: Iterable[pd.DataFrame]) -> None:
-    """Give axes one height: it holds the means, and their bands and single dates as far as they are not much wider."""
+    """Set common limits: they include the means, and bands and single dates unless these are much wider."""
     known = list(axes)
     ends = np.concatenate([np.zeros(1), *(days["car"].to_numpy(dtype=float) for days in means)])
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
@@ -75,7 +74,7 @@ def common_height(axes: Iterable[Axes], means: Iterable[pd.DataFrame]) -> None:
 
 
 def mark_cuts(ax: Axes) -> None:
-    """Put an arrow on the edge of the axes where a line or a band first leaves it."""
+    """Draw an arrow at the edge of the axes where a line or a band first leaves it."""
     low, high = ax.get_ylim()
     lines = [(np.asarray(line.get_xdata()), np.asarray(line.get_ydata()), line.get_color()) for line in ax.get_lines()]
     paths: list[tuple[Any, Any, Any]] = [path for path in lines if len(path[0]) > 2]
@@ -92,11 +91,11 @@ def mark_cuts(ax: Axes) -> None:
 
 
 def mark_clarifications(ax: Axes, result: StudyResult, shock_id: str) -> bool:
-    """Mark the clarifications of a shock, each with its day, above the axis; return whether any lies on it."""
+    """Mark the clarifications of a shock above the axis, each with its day; return whether any is on the axis."""
     words, (low, high) = figure_words(result.facts), ax.get_xlim()
     on_axis = [(name, tau) for name, tau in read.clarification_days(result, shock_id) if low <= tau <= high]
     for name, tau in on_axis:
         text = words["figure.clarification_tip"].format(event=name, tau=f"{tau:+d}")
-        look: Any = {"marker": "^", "ms": 4.5, "color": CLARIFIED, "mew": 0, "clip_on": False, "zorder": 7}
+        look: Any = {"marker": "^", "ms": 4.5, "color": GREY, "mew": 0, "clip_on": False, "zorder": 7}
         point(ax, tau, 0.04, text, transform=ax.get_xaxis_transform(), **look)
     return bool(on_axis)

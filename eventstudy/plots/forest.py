@@ -1,4 +1,4 @@
-"""Every shock in the drop and after it with its interval, grouped by label, and the mean of each label."""
+"""Forest plot: each shock in the drop and after it with its interval, by label, and the mean of each label."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from eventstudy.plots.style import (
     PALE,
     SMALLEST,
     amount_tip,
+    figure_of,
     interval_text,
-    key,
+    key_of_figure,
     label_colour,
     name_rows,
     percent_axis,
@@ -34,11 +35,11 @@ from eventstudy.results.from_tables import tests_of
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
-#: Most shocks that have a row of their own, beyond them labels are a mean alone; most of a study of one window.
+#: Largest number of shocks with a row each (with more, only means are drawn); the same for a single window.
 MOST = 27
-#: Inches of a row, of the names at the left and of the numbers at the right, and of the ranks beyond.
+#: Inches of a row, of the names on the left, the numbers on the right, and the ranks.
 ROW, NAMES, NUMBERS, RANK = 0.128, 1.32, 1.22, 0.72
-#: Axes reach so many times the largest estimate; what lies beyond is cut at an arrow.
+#: Limit of the axes as a multiple of the largest estimate; intervals beyond it are cut at an arrow.
 REACH = 2.2
 COMPARISON: Any = {"marker": "|", "ms": 5, "mew": 0.6, "color": PALE}
 
@@ -49,6 +50,8 @@ def forest(ax: Axes, result: StudyResult, name: str = "") -> Axes:
     name = name or list(windows)[-1]
     low, high = _reach(rows, name)
     matched = read.matched_placebos(result) if name == "post" else None
+    # Ranks stand an inch beyond the numbers.
+    beyond = 1.03 + 1.03 / float(ax.get_position().width * figure_of(ax).get_figwidth())
     for y, row in enumerate(rows):
         value, lower, upper = (float(row[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
         colour = label_colour(str(row["label"]))
@@ -77,7 +80,7 @@ def forest(ax: Axes, result: StudyResult, name: str = "") -> Axes:
         numbers: Any = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": SMALLEST, "weight": weight}
         ax.text(1.03, y, interval_text(value, lower, upper), color=INK, **numbers)
         if name == "post" and (rank := read.rank_of(result, row["shock_id"])):
-            ax.text(1.03 + _share(ax, 1.03), y, words["figure.rank"].format(rank=rank[0], m=rank[1]), **numbers)
+            ax.text(beyond, y, words["figure.rank"].format(rank=rank[0], m=rank[1]), **numbers)
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
     ax.set_xlim(low, high)
     ax.set_ylim(len(rows) - 0.4, -0.6)
@@ -86,15 +89,8 @@ def forest(ax: Axes, result: StudyResult, name: str = "") -> Axes:
     return ax
 
 
-def _share(ax: Axes, inches: float) -> float:
-    """Return inches as a share of the width of the axes."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return inches / float(ax.get_position().width * figure.get_figwidth())
-
-
-def _reach(rows: list[dict[str, Any]], name: str) -> tuple[float, float]:
-    """Return the ends of the axis: they hold every estimate, and intervals as far as these are not much wider."""
+def _reach(rows: list[dict[Any, Any]], name: str) -> tuple[float, float]:
+    """Return the limits of the axis: they include every estimate, and intervals unless these are much wider."""
     values = np.array([[row[f"{name}{end}"] for end in ("", "_lower", "_upper")] for row in rows], dtype=float)
     most = REACH * max(float(np.nanmax(np.abs(values[:, 0]))), 0.01)
     low, high = max(float(np.nanmin(values)), -most), min(float(np.nanmax(values)), most)
@@ -102,13 +98,13 @@ def _reach(rows: list[dict[str, Any]], name: str) -> tuple[float, float]:
 
 
 @functools.lru_cache(maxsize=4)
-def forest_rows(result: StudyResult) -> list[dict[str, Any]]:
-    """Return the rows of the figure: each label with its mean, the shocks of it that have room, and last all."""
+def forest_rows(result: StudyResult) -> list[dict[Any, Any]]:
+    """Return the rows of the figure: each label with its mean and its shocks (if there is room), and all."""
     shocks, words = read.dots(result), figure_words(result.facts)
     if shocks.empty:
         return []
     groups = read.headline_groups(result)
-    found: list[dict[str, Any]] = []
+    found: list[dict[Any, Any]] = []
     first = read.asked_label(result)
     present = set(shocks["label"])
     labels = sorted(present, key=lambda label: (label != first, list(groups).index(label) if label in groups else -1))
@@ -121,23 +117,19 @@ def forest_rows(result: StudyResult) -> list[dict[str, Any]]:
             found.append({"label": label, "shock_id": "", "name": name, **_means(result, groups[label])})
         if len(own) <= room or not many:
             room -= len(own)
-            found += [{**row, "name": _name(row)} for row in _records(own)]
+            found += [{**row, "name": _name(row)} for row in own.to_dict("records")]
     name = read.label_dates(words, "all", read.group_size(result, groups["all"])[1])
     return [*found, {"label": "all", "shock_id": "", "name": name, **_means(result, groups["all"])}]
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    """Name a shock and its day 0, once where the one has the other."""
+    """Return the name of a shock with its day 0, unless the name contains it."""
     day = str(row["day0"])
     return shown(row["shock_id"], limit=22) if day in row["shock_id"] else f"{shown(row['shock_id'], limit=10)} {day}"
 
 
-def _records(frame: Any) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-
-
 def _means(result: StudyResult, group: str) -> Mapping[str, float]:
-    """Return of a group the mean over dates with its interval in each window; NaN where there is no such test."""
+    """Return the mean over dates of a group with its interval in each window; NaN if there is no such test."""
     found: dict[str, float] = {}
     tests = read.table(result, "tests", "name", "group")
     own = tests_of(tests[(tests["name"] == "ibragimov_mueller") & (tests["group"] == group)])
@@ -149,7 +141,7 @@ def _means(result: StudyResult, group: str) -> Mapping[str, float]:
 
 
 def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
-    """Draw the windows side by side, with the names of the rows at the left and what the marks mean above."""
+    """Draw the windows side by side, with row names on the left and a legend above."""
     words, rows, windows = figure_words(result.facts), forest_rows(result), read.main_windows(result)
     panels = split(ax, 1, len(windows), across=NUMBERS, along=0.0)
     for panel, name in zip(panels, windows, strict=True):
@@ -160,22 +152,19 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     write_title(ax, _title(rows, windows, words))
     plain: Any = {"ms": 3.6, "color": INK}
     marks = [sign("D", words["figure.forest_mean"], **plain)]
-    # Of many shocks the means alone are drawn.
+    # With many shocks only the means are drawn.
     if any(row["shock_id"] for row in rows):
         marks.insert(0, sign("o", words[f"figure.forest_{'shock' if 'post' in windows else 'any'}"], **plain))
         if len(read.qualifying(result)):
             marks.insert(1, sign("o", words["figure.not_qualified"], mfc="white", **plain))
         if len(read.matched_placebos(result)):
             marks.append(sign(label=words["figure.a_placebo"], **COMPARISON))
-    figure = panels[0].get_figure(root=True)
-    assert figure is not None
-    spot = (0.0, 1 - 0.19 / figure.get_figheight())
-    key(panels[0], marks, at=spot, loc="upper left", bbox_transform=figure.transFigure, ncols=4)
+    key_of_figure(panels[0], marks, ncols=4)
     return ax
 
 
-def _title(rows: list[dict[str, Any]], windows: Mapping[str, str], words: Mapping[str, str]) -> str:
-    """Return what the figure finds: the means of the label that comes first, of all where there are no labels."""
+def _title(rows: list[dict[Any, Any]], windows: Mapping[str, str], words: Mapping[str, str]) -> str:
+    """Return the title: the means of the first label, or of all dates without labels."""
     row = rows[0] if "post" in windows and not rows[0]["shock_id"] else rows[-1]
     told = {name: amount_tip(words, float(row[name])) for name in windows}
     title = "forest_title" if "post" in windows else "forest_title_alone"
@@ -196,19 +185,9 @@ def _told(result: StudyResult, _: str, _words: Mapping[str, str]) -> Mapping[str
 
 
 def _present(result: StudyResult) -> tuple[str, ...]:
-    """One date alone, without a question about drops, is its table's only row already; many cannot be read."""
+    """Whether the figure is drawn: not for a single date without a question about drops, nor for too many shocks."""
     n = len(read.dots(result))
     return ("",) if (n > 0 if asked(result.facts) else 1 < n <= MOST) else ()
 
 
-register(
-    Kind(
-        "forest",
-        5,
-        _present,
-        _frame,
-        _panel,
-        lambda result, _: read.group_size(result, str(result.facts.get("headline_group") or "all")),
-        _told,
-    )
-)
+register(Kind("forest", 5, _present, _frame, _panel, read.headline_size, _told))

@@ -14,12 +14,12 @@ from eventstudy.plots.draw import write_caption, write_watermark
 from eventstudy.plots.style import FAINT, GREY, INK, percent_axis, styled
 from eventstudy.pooling.pool import POOLED, Pool, PowerStep, Stratum
 
-#: Marks of the sectors: hues are the labels'. The pool is a diamond.
+#: Marks of the sectors (colours are for labels); the pool is a diamond.
 MARKS, WHOLE = ("o", "s", "^", "v", "P", "X", "<", ">"), "D"
 
 
 def draw_pool(pool: Pool, caption: str, words: Mapping[str, str]) -> Figure:
-    """Return the figure of the shown group: mean excess by sector, and detectable effect by dates."""
+    """Return the figure of a group: mean excess by sector, and detectable effect by number of dates."""
     with styled():
         figure = Figure(figsize=(7.2, 3.0))
         FigureCanvasAgg(figure)
@@ -64,7 +64,8 @@ def draw_growth(ax: Axes, pool: Pool, words: Mapping[str, str]) -> Axes:
         colour = GREY if step.sectors in marks else INK
         ax.plot(grid, [_smallest(step, k) for k in grid], color=colour, lw=0.8, alpha=0.6)
         marker = marks.get(step.sectors, WHOLE)
-        ax.plot(step.n_dates, step.mde, marker=marker, ms=4, color=colour, label=_named(step, words), ls="none")
+        name = words["pool.step"].format(sectors=step.sectors, mde=step.mde, dates=_dates(step.n_dates, words))
+        ax.plot(step.n_dates, step.mde, marker=marker, ms=4, color=colour, label=name, ls="none")
     ax.set_xscale("log")
     ax.set_yscale("log")
     _level(ax, steps, grid)
@@ -74,12 +75,12 @@ def draw_growth(ax: Axes, pool: Pool, words: Mapping[str, str]) -> Axes:
 
 
 def _smallest(step: PowerStep, k: int) -> float:
-    """Smallest detectable effect of k dates such as the step's, in its formula."""
+    """Smallest detectable effect of k dates, by the formula of the step."""
     return minimum_detectable_effect(step.sd, k, df=max(step.df_share * (k - 1), 1.0))
 
 
 def _level(ax: Axes, steps: Sequence[PowerStep], grid: Sequence[int]) -> None:
-    """Ticks in plain numbers, and a line at each effect for which the table counts the dates."""
+    """Draw ticks in plain numbers, and a line at each effect of the table."""
     lines = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     low = min(_smallest(step, grid[-1]) for step in steps)
     high = max(step.mde for step in steps)
@@ -93,10 +94,6 @@ def _level(ax: Axes, steps: Sequence[PowerStep], grid: Sequence[int]) -> None:
         axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     ax.grid(color=FAINT, lw=0.4)
     ax.set_axisbelow(True)
-
-
-def _named(step: PowerStep, words: Mapping[str, str]) -> str:
-    return words["pool.step"].format(sectors=step.sectors, mde=step.mde, dates=_dates(step.n_dates, words))
 
 
 def _sector(row: Stratum, words: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""When the shocks came: their marks over the sector's index and its benchmarks'."""
+"""Timeline of the shocks, on the index of the sector and that of its benchmarks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,19 @@ from eventstudy.messages import asked
 from eventstudy.plots import frames as read
 from eventstudy.plots.fonts import figure_words, shown
 from eventstudy.plots.kinds import Frame, Kind, register
-from eventstudy.plots.style import FAINT, GREY, INK, SMALLEST, date_axis, key, label_colour, label_text, point, sign
+from eventstudy.plots.style import (
+    FAINT,
+    GREY,
+    INK,
+    SMALLEST,
+    date_axis,
+    figure_of,
+    key,
+    label_colour,
+    label_text,
+    point,
+    sign,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def timeline(ax: Axes, result: StudyResult) -> Axes:
-    """Draw both indices on a logarithmic scale, and on that of the peers each shock on its day 0."""
+    """Draw both indices on a logarithmic scale, with each shock on its day 0 on the index of the peers."""
     words, index, shocks = figure_words(result.facts), sector_index(result), read.dots(result)
     days = index["date"].to_numpy(dtype="datetime64[D]")
     for column, colour, width in (("benchmark", GREY, 0.9), ("peers", INK, 1.1)):
@@ -57,7 +69,7 @@ def timeline(ax: Axes, result: StudyResult) -> Axes:
 
 
 def sector_index(result: StudyResult) -> pd.DataFrame:
-    """Return the weeks of both indices."""
+    """Return both indices by week."""
     return read.table(result, "sector_index", "date", "peers", "benchmark")
 
 
@@ -75,11 +87,9 @@ def _name_lines(ax: Axes, words: Mapping[str, str], index: pd.DataFrame) -> None
 
 
 def _name_shocks(ax: Axes, shocks: pd.DataFrame, levels: Any, label: str) -> None:
-    """Name the shocks that have room above them, those of the label asked first."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
+    """Name the shocks with enough room above them, those with the label in question first."""
     ax.autoscale_view()
-    wide = float(ax.get_position().width * figure.get_figwidth())
+    wide = float(ax.get_position().width * figure_of(ax).get_figwidth())
     low, high = ax.get_xlim()
     taken: list[tuple[float, float, float]] = []
     pairs = sorted(zip(shocks.to_dict("records"), levels, strict=False), key=lambda pair: pair[0]["label"] != label)
@@ -108,7 +118,7 @@ register(
         lambda result: ("",) if len(sector_index(result)) > 1 and len(read.dots(result)) > 1 else (),
         lambda *_: Frame(width=7.0, height=2.6, left=0.55, right=1.15, bottom=0.38, top=0.4, beneath=0.3),
         lambda ax, result, _: timeline(ax, result),
-        lambda result, _: read.group_size(result, str(result.facts.get("headline_group") or "all")),
+        read.headline_size,
         _told,
     )
 )

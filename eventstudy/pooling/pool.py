@@ -212,25 +212,23 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int, labels_dif
         For fewer than two packs, packs that measure different things, or one shock in two of them.
     """
     check_comparable(packs, labels_differ=labels_differ)
-    headline, comparison = _headline(packs), replace(pooled_falls(packs), draws=draws, seed=seed)
+    comparison = replace(pooled_falls(packs), draws=draws, seed=seed)
     bounds = np.cumsum([0, *map(len, packs)])
     comparable = comparison.comparable(int(bounds[-1]))
     of_pack = [slice(start, end) for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
-    kinds = [_kinds(pack, packs) for pack in packs]
-    names = list(dict.fromkeys(name for of in kinds for name in of))
+    kinds = _kinds(packs)
     verdicts, strata, tests, steps, left_out = {}, [], [], [], {}
-    for name in names:
-        of = [found.get(name, np.zeros(len(pack), dtype=bool)) for pack, found in zip(packs, kinds, strict=True)]
+    for kind in kinds:
         masks = [
-            candidates & pack.qualifies & comparable[own] & (pack.in_time | _late_too(name))
-            for pack, candidates, own in zip(packs, of, of_pack, strict=True)
+            kind.of(pack) & pack.qualifies & comparable[own] & (pack.in_time | kind.late_too)
+            for pack, own in zip(packs, of_pack, strict=True)
         ]
+        name = kind.name
         kept, left_out[name] = _without_shared_days(packs, masks)
         group = _Group(
-            name=name,
-            headline=headline,
+            kind=kind,
             packs=tuple(packs),
-            candidates=np.concatenate(of),
+            candidates=np.concatenate([kind.of(pack) for pack in packs]),
             mask=np.concatenate(kept),
             comparable=comparable,
             comparison=comparison,
@@ -245,7 +243,7 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int, labels_dif
     excess[comparable] = comparison.excess(comparable).own
     return Pool(
         packs=tuple(packs),
-        headline=headline,
+        headline=kinds[0].name,
         verdicts=verdicts,
         strata=tuple(strata),
         tests=tuple(tests),
@@ -257,14 +255,41 @@ def pool_packs(packs: Sequence[PackShocks], *, seed: int, draws: int, labels_dif
     )
 
 
-def _headline(packs: Sequence[PackShocks]) -> str:
-    """Name of the group in question: its label, or its labels."""
-    return f"label={'+'.join(dict.fromkeys(pack.asked for pack in packs))}"
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Drops that one verdict is about: of one ``label``, of the label that each pack asks about, or ``every`` drop.
+
+    ``late_too`` says whether labels that were not known in time count.
+    """
+
+    name: str
+    label: str = ""
+    late_too: bool = False
+    every: bool = False
+
+    def of(self, pack: PackShocks) -> NDArray[np.bool_]:
+        """Which shocks of a pack are of this kind, drops or not."""
+        marked: NDArray[np.bool_] = (pack.label == (self.label or pack.asked)) | self.every
+        return marked
+
+    def name_in(self, pack: PackShocks) -> str:
+        """Name of the kind in a single pack."""
+        if self.label or self.every:
+            return self.name
+        return f"label={pack.asked}{EXPLORATORY if self.late_too else ''}"
 
 
-def _late_too(name: str) -> bool:
-    """Whether a group includes labels that were not known in time."""
-    return name == "all" or name.endswith(EXPLORATORY)
+def _kinds(packs: Sequence[PackShocks]) -> list[_Kind]:
+    """Kinds of drops that get a verdict, as `reversal.question` has them; the one in question first."""
+    asked = dict.fromkeys(pack.asked for pack in packs)
+    name = f"label={'+'.join(asked)}"
+    kinds: dict[str, _Kind] = {}
+    for pack in packs:
+        others = [label for label in OTHER_LABELS if label not in asked and (pack.label == label).any()]
+        own = [_Kind(name), _Kind(name + EXPLORATORY, late_too=True)]
+        own += [*(_Kind(f"label={label}", label) for label in others), _Kind("all", late_too=True, every=True)]
+        kinds |= {kind.name: kind for kind in own}
+    return list(kinds.values())
 
 
 def pooled_falls(packs: Sequence[PackShocks]) -> Comparison:
@@ -445,25 +470,11 @@ def _mixed(packs: Sequence[PackShocks]) -> Reason:
     return Reason("pool.mixed", labels=Reason.join(parts, ", "))
 
 
-def _kinds(pack: PackShocks, packs: Sequence[PackShocks]) -> dict[str, NDArray[np.bool_]]:
-    """Shocks of a pack for each verdict, drops or not, as in `reversal.question`."""
-    name, asked = _headline(packs), pack.label == pack.asked
-    labels = {other.asked for other in packs}
-    others = [label for label in OTHER_LABELS if label not in labels and (pack.label == label).any()]
-    return {
-        name: asked,
-        name + EXPLORATORY: asked,
-        **{f"label={label}": pack.label == label for label in others},
-        "all": np.ones(len(pack), dtype=bool),
-    }
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Group:
     """The shocks of one kind among those of all packs: ``candidates``, and ``mask`` those that count; (K,)."""
 
-    name: str
-    headline: str
+    kind: _Kind
     packs: tuple[PackShocks, ...]
     candidates: NDArray[np.bool_]
     mask: NDArray[np.bool_]
@@ -488,11 +499,11 @@ class _Group:
 
     def verdict(self) -> Verdict:
         """Return the verdict that a single study would give on all these shocks together."""
-        day0 = self.joined("day0")[self.mask]
-        effective = [pack.n_effective.get(self._in_pack(pack), NAN) for pack in self.packs]
+        day0, (first, last) = self.joined("day0")[self.mask], self.packs[0].settings["windows.post"]
+        effective = [pack.n_effective.get(self.kind.name_in(pack), NAN) for pack in self.packs]
         evidence = Evidence(
             subject=self._subject(),
-            window=self._post(),
+            window=(int(first), int(last)),
             excess=date_means(day0, self.whole.own),
             drop=date_means(day0, self.joined("drop")[self.mask]),
             falls=self.whole,
@@ -502,17 +513,9 @@ class _Group:
             **self._counts(),
         )
         answer = verdict(evidence, seed=self.seed, draws=self.draws)
-        if self._kind() != self.headline:
+        if self.kind.label or self.kind.every:
             return answer
         return replace(answer, power=power(self._past(), asked_of(self.comparison, self.mask), seed=self.seed))
-
-    def _kind(self) -> str:
-        """Name of the group, with or without late labels."""
-        return self.name.removesuffix(EXPLORATORY)
-
-    def _in_pack(self, pack: PackShocks) -> str:
-        """Name of the group in a single pack."""
-        return self.name.replace(self.headline, f"label={pack.asked}")
 
     def _past(self) -> Past:
         """Return the controls, and which of them are drops by the rule of their sector."""
@@ -527,28 +530,25 @@ class _Group:
         """Sum of the dates that the histories of the sectors can give; packs of one sector share a history."""
         most: dict[str, int] = {}
         for pack in self.packs:
-            most[pack.sector] = max(most.get(pack.sector, 0), pack.attainable.get(self._in_pack(pack), 0))
+            most[pack.sector] = max(most.get(pack.sector, 0), pack.attainable.get(self.kind.name_in(pack), 0))
         return sum(most.values())
-
-    def _post(self) -> tuple[int, int]:
-        first, last = self.packs[0].settings["windows.post"]
-        return int(first), int(last)
 
     def _subject(self) -> Reason:
         many = len({pack.sector for pack in self.packs})
         sectors = Reason("subject.sectors" if many > 1 else "subject.sectors_one", n=many)
-        if self.name == "all":
+        if self.kind.every:
             return Reason("subject.pool_all", sectors=sectors)
         key = "pool"
-        if self.name.endswith(EXPLORATORY):
+        if self.kind.late_too:
             late = not self.mask.any() or not self.joined("in_time")[self.mask].all()
             key = "pool_late" if late else "pool_late_none"
-        labels = [Reason(f"label.{label}") for label in self._kind().removeprefix("label=").split("+")]
-        return Reason(f"subject.{key}", label=Reason.join(labels, "/"), sectors=sectors)
+        labels = [self.kind.label] if self.kind.label else dict.fromkeys(pack.asked for pack in self.packs)
+        names = Reason.join([Reason(f"label.{label}") for label in labels], "/")
+        return Reason(f"subject.{key}", label=names, sectors=sectors)
 
     def _counts(self) -> dict[str, Any]:
         drop = self.candidates & self.joined("qualifies") & np.isfinite(self.joined("post"))
-        late = drop & ~self.joined("in_time") & (not _late_too(self.name))
+        late = drop & ~self.joined("in_time") & (not self.kind.late_too)
         return {
             "n_candidates": int(self.candidates.sum()),
             "n_drops": int(drop.sum()),
@@ -564,7 +564,7 @@ class _Group:
     def _stratum(self, name: str, mask: NDArray[np.bool_]) -> Stratum:
         found = self.comparison.excess(mask)
         return Stratum(
-            group=self.name,
+            group=self.kind.name,
             sector=name,
             n_dates=len(np.unique(self.joined("day0")[mask])),
             n_events=int(self.joined("n_peers")[mask].sum()),
@@ -587,8 +587,8 @@ class _Group:
         masks = [self.mask & (self.sector == name) for name in dict.fromkeys(self.sector.tolist())]
         sectors = [self.comparison.excess(mask) for mask in masks]
         return [
-            PoolTest(group=self.name, name=found.test, estimate=found.effect, reason=reason, **numbers),
-            cochran_q(self.name, [each for each in sectors if each.n_events]),
+            PoolTest(group=self.kind.name, name=found.test, estimate=found.effect, reason=reason, **numbers),
+            cochran_q(self.kind.name, [each for each in sectors if each.n_events]),
         ]
 
     def power(self) -> list[PowerStep]:
@@ -602,7 +602,13 @@ class _Group:
         sd, share = found.per_date(k)
         needed = tuple(dates_needed(sd, effect, df_share=share) if sd > 0 else None for effect in EFFECTS)
         return PowerStep(
-            group=self.name, sectors=" + ".join(sectors), n_dates=k, sd=sd, df_share=share, mde=found.mde, needed=needed
+            group=self.kind.name,
+            sectors=" + ".join(sectors),
+            n_dates=k,
+            sd=sd,
+            df_share=share,
+            mde=found.mde,
+            needed=needed,
         )
 
 

@@ -123,7 +123,9 @@ class _Folder:
         if len(others) != 1:
             return None
         sheet = _open_sheet(self.path / others[0])
-        return _OneTable(sheet, self.tickers) if _is_table(sheet, self.tickers) else None
+        means = {meaning(cell) for cell in sheet.cells}
+        long = "ticker" in means and bool(means & {"close", "adj_close", "return"})
+        return _OneTable(sheet, self.tickers) if long or _is_wide(sheet, self.tickers) else None
 
     def sheet(self, ticker: str) -> Sheet | Reason:
         """Rows of ``ticker``, or why there are none."""
@@ -142,8 +144,7 @@ class _Folder:
                 return Reason("price.no_file_like", ticker=ticker, folder=folder, name=printable(like[0]))
             return Reason("price.no_file", ticker=ticker, folder=folder)
         name, *_ = (stem + suffix for suffix in SUFFIXES if stem + suffix in self.names)
-        sheet = _open_sheet(self.path / name)
-        sheet = _by_meaning(sheet)
+        sheet = _by_meaning(_open_sheet(self.path / name))
         if stem != ticker:
             sheet = sheet.noted(Reason("read.calls", ticker=ticker, name=printable(stem)))
         return _of_ticker(sheet, ticker, stem)
@@ -221,12 +222,6 @@ def _is_wide(sheet: Sheet, tickers: Sequence[str]) -> bool:
     named = {cell.strip() for cell in sheet.cells if cell not in (known.get("date"), known.get("ticker"))}
     closes = known.keys() & {"close", "adj_close", "return"} or any(reduced(cell) == "price" for cell in sheet.cells)
     return "ticker" not in known and "date" in known and bool(named) and (not closes or named <= set(tickers))
-
-
-def _is_table(sheet: Sheet, tickers: Sequence[str]) -> bool:
-    """Whether a table is one of several tickers, wide or long."""
-    means = {meaning(cell) for cell in sheet.cells}
-    return _is_wide(sheet, tickers) or ("ticker" in means and bool(means & {"close", "adj_close", "return"}))
 
 
 def _by_meaning(sheet: Sheet) -> Sheet:

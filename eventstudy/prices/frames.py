@@ -43,9 +43,9 @@ def _flat(prices: Any) -> Any:
     """A frame of columns alone; the days are one of them."""
     import pandas as pd
 
-    if isinstance(prices, Mapping) and any(_is_frame(part) for part in prices.values()):
-        parts = [_flat(part).assign(ticker=str(ticker)) for ticker, part in prices.items()]
-        return pd.concat(parts, ignore_index=True)
+    parts = prices.values() if isinstance(prices, Mapping) else ()
+    if any(isinstance(part, Mapping) or hasattr(part, "collect") or hasattr(part, "columns") for part in parts):
+        return pd.concat([_flat(part).assign(ticker=str(ticker)) for ticker, part in prices.items()], ignore_index=True)
     frame: Any = frame_of(prices)
     if isinstance(frame, pd.Series):
         frame = frame.to_frame("close")
@@ -72,10 +72,6 @@ def _flat(prices: Any) -> Any:
         if meaning(str(name)) == "date":
             frame[name] = _whole_days(frame[name])
     return frame
-
-
-def _is_frame(part: Any) -> bool:
-    return isinstance(part, Mapping) or hasattr(part, "collect") or hasattr(part, "columns")
 
 
 def _named_returns(frame: Any) -> Any:

@@ -115,7 +115,9 @@ class SimulatedProvider:
         self.drops = tuple(drops)
         self.seed = seed
         self.sessions = sessions
-        self.benchmarks = _benchmark_exchanges(listings)
+        # Each has the sessions of the first exchange by name of those that use it.
+        backwards = sorted(listings, key=lambda listing: listing.mic, reverse=True)
+        self.benchmarks = {listing.benchmark: listing.mic for listing in backwards}
 
     def fetch(self, request: PriceRequest) -> PriceTable:
         """Return simulated bars of the requested days; ``truth`` is JSON-able."""
@@ -280,15 +282,6 @@ def _drop_truth(drop: PlantedDrop, series: Mapping[str, PriceSeries]) -> dict[st
         "reversal_taus": [REVERSAL_TAUS.start, REVERSAL_TAUS.stop - 1],
         "sessions": planted,
     }
-
-
-def _benchmark_exchanges(listings: Sequence[Listing]) -> dict[str, str]:
-    """The exchange whose sessions a benchmark has: the first by name of those that use it."""
-    exchanges: dict[str, str] = {}
-    for listing in listings:
-        known = exchanges.get(listing.benchmark, listing.mic)
-        exchanges[listing.benchmark] = min(known, listing.mic)
-    return exchanges
 
 
 def _check_plan(listings: Sequence[Listing], drops: Sequence[PlantedDrop], seed: int) -> None:

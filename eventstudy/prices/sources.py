@@ -1,4 +1,4 @@
-"""Resolve `--prices` to a PriceTable, with the offline fallback."""
+"""Resolve `--prices` to a PriceTable of daily prices, with former tickers and the offline fallback."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from eventstudy.events import Events, instant_utc
 from eventstudy.exchanges.calendars import Sessions, exchange_sessions, forget_earlier, remember_earlier
 from eventstudy.exchanges.exchange import FIRST_DAY
 from eventstudy.messages import text
-from eventstudy.prices.aliases import Fetch, with_aliases
 from eventstudy.prices.factors import FactorTable, read_factors
 from eventstudy.prices.fetch import PartlyFetchedError, Watch, default_folder, fetch_snapshot, utc_now
 from eventstudy.prices.files import SUFFIXES, prices_of_arrow, with_index_file
 from eventstudy.prices.frames import arrow_of_frame
-from eventstudy.prices.frequency import refuse_sparse
 from eventstudy.prices.fx import fx_tickers, with_fx
 from eventstudy.prices.simulated import simulated_prices
 from eventstudy.prices.snapshot import Snapshot, is_snapshot, read_snapshot
@@ -34,6 +32,17 @@ EARLIEST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
 #: Calendar days for one session, generous by holidays.
 DAYS_A_SESSION = 1.6
 End = TypeVar("End", int, dt.date)
+
+
+Fetch = Callable[[PriceRequest], PriceTable]
+#: Share of sessions without a price of anyone above which prices are not daily.
+MOST_EMPTY = 0.05
+#: Sessions without a price of anyone that part two stretches of prices, as of a file of windows alone.
+APART = 42
+#: Fewest sessions from the first price to the last that tell a frequency.
+LEAST_SESSIONS = 40
+#: Usual calendar days from one price to the next at least, and what they mean.
+NAMES = ((80, "quarterly"), (25, "monthly"), (5, "weekly"), (0, "less than daily"))
 
 
 def price_request(events: Events, config: StudyConfig) -> PriceRequest:
@@ -275,24 +284,75 @@ def _from_path(source: str, request: PriceRequest) -> PriceTable:
 
         return query_prices(rest, request)
     if scheme == "example" and rest:
-        return _shipped(rest, request)
-    path = Path(source)
-    if not path.exists():
+        path = sector_prices(rest)
+        if path is None:
+            raise ConfigError(f"--prices 'example:{rest}': this sector has no prices in the package; give others")
+        said = text(Reason("source.shipped", sector=rest))
+        return replace(
+            get_provider("files")(path).fetch(request), source=said, origin={"kind": "example", "name": rest}
+        )
+    asked = Path(source)
+    if not asked.exists():
         raise ConfigError(
             f"--prices {source!r} is neither yahoo nor simulated nor a folder or file that exists, "
             f"nor another provider; providers are {', '.join(remote_names())}"
         )
-    if is_snapshot(path):
-        return read_snapshot(path, request)
-    kind = "folder" if path.is_dir() else "file"
-    origin = {"kind": kind, "name": path.resolve().name}
-    return replace(get_provider("files")(path).fetch(request), origin=origin)
+    if is_snapshot(asked):
+        return read_snapshot(asked, request)
+    kind = "folder" if asked.is_dir() else "file"
+    origin = {"kind": kind, "name": asked.resolve().name}
+    return replace(get_provider("files")(asked).fetch(request), origin=origin)
 
 
-def _shipped(sector: str, request: PriceRequest) -> PriceTable:
-    path = sector_prices(sector)
-    if path is None:
-        raise ConfigError(f"--prices 'example:{sector}': this sector has no prices in the package; give others")
-    origin = {"kind": "example", "name": sector}
-    source = text(Reason("source.shipped", sector=sector))
-    return replace(get_provider("files")(path).fetch(request), source=source, origin=origin)
+def with_aliases(fetch: Fetch, request: PriceRequest, config: StudyConfig) -> PriceTable:
+    """Fetch a request; a peer without prices gets those of its first alias that has any.
+
+    The outcome then keeps the alias's name in its message, for the remarks of the run. Two series
+    are never joined, and a peer that has prices of its own keeps them.
+    """
+    table = fetch(request)
+    absent = {
+        alias: peer.ticker
+        for peer in config.peers
+        if peer.ticker in request.tickers and peer.ticker not in table.series
+        for alias in reversed(peer.aliases)
+    }
+    if not absent:
+        return table
+    former = fetch(replace(request, tickers=tuple(absent)))
+    series, outcomes = dict(table.series), dict(table.outcomes)
+    for alias, ticker in absent.items():
+        if alias in former.series:
+            message = Reason("price.alias", alias=alias)
+            series[ticker] = replace(former.series[alias], ticker=ticker)
+            outcomes[ticker] = replace(former.outcomes[alias], ticker=ticker, message=message)
+    return replace(table, series=series, outcomes=outcomes)
+
+
+def refuse_sparse(prices: PriceTable, config: StudyConfig) -> PriceTable:
+    """Return the prices; raise `PriceError` where an exchange has none of anyone on too many of its sessions."""
+    problems = []
+    for market in config.markets:
+        names = {market.benchmark, *(peer.ticker for peer in config.peers if peer.market == market.mic)}
+        series = [prices.series[name] for name in sorted(names) if name in prices.series]
+        priced = [item.dates[np.isfinite(item.adj_close)].astype("datetime64[D]") for item in series]
+        days = np.unique(np.concatenate([np.array([], dtype="datetime64[D]"), *priced]))
+        at = np.unique(np.searchsorted(exchange_sessions(market.mic).days, days))
+        if len(at) < 3 or at[-1] - at[0] < LEAST_SESSIONS:
+            continue
+        steps = np.diff(at)
+        within = steps[steps <= APART]
+        empty = float((within - 1).sum() / max(within.sum(), 1))
+        if np.median(steps) < 2 and empty <= MOST_EMPTY:
+            continue
+        usual = float(np.median(np.diff(days)[np.diff(days) > np.timedelta64(3, "D")].astype(np.int64)))
+        frequency, *_ = (name for least, name in NAMES if usual >= least)
+        share = 1 - len(at) / (at[-1] - at[0] + 1)
+        text = (
+            f"on {share:.0%} of the sessions of {market.mic} from {days[0]} to {days[-1]} no ticker has a price: the "
+            f"prices seem to be {frequency}; an event study needs daily ones"
+        )
+        problems.append(Problem(text, prices.origin.get("name", "")))
+    if problems:
+        raise PriceError(problems)
+    return prices

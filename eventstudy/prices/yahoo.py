@@ -173,8 +173,11 @@ class _Client:
         ends = time.monotonic() + self.provider.deadline
         failure: Exception | None = None
         for attempt in range(self.provider.retries):
-            if attempt and not _rest(self.provider.pause * 2 ** (attempt - 1), ends):
-                break
+            if attempt:
+                pause = self.provider.pause * 2 ** (attempt - 1)
+                if time.monotonic() + pause >= ends:
+                    break
+                time.sleep(pause)
             try:
                 with _bounded(self.session, wire, ends):
                     frame, meta = self._ask(ticker, request)
@@ -339,14 +342,6 @@ def _bounded(session: Any, wire: _Wire, ends: float) -> Iterator[None]:
         yield
     finally:
         del session.request
-
-
-def _rest(seconds: float, ends: float) -> bool:
-    """Wait before a retry; False if the deadline would be over."""
-    if time.monotonic() + seconds >= ends:
-        return False
-    time.sleep(seconds)
-    return True
 
 
 def _in_one_line(error: Exception | None) -> str:

@@ -1,4 +1,4 @@
-"""The folder that `pool` and `simulate` leave behind: tables, drawings, pages, and a record of all."""
+"""The folder that `pool` and `simulate` write: tables, drawings, pages, and a list of all files."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """What stands in one folder.
+    """The content of one folder.
 
     Attributes
     ----------
     name : str
-        Of the folder; it ends with a digest of what went in, so that the same study has the same folder.
+        Name of the folder; it ends with a digest of the inputs, so that the same study gives the same folder.
     document, pages
-        What the pages say, and the name of their files without its ending.
+        The content of the pages, and the name of their files without the ending.
     tables, drawings
-        By their paths in the folder without the ending.
+        By path in the folder, without the ending.
     record, facts
         Name and content of the JSON file that also lists every other file with its sha256.
     """
@@ -45,7 +45,7 @@ class Bundle:
 
 
 def write_bundle(bundle: Bundle, out: Path) -> Path:
-    """Write the folder into ``out`` and return it; one that is there already stays as it is.
+    """Write the folder into ``out`` and return it; an existing folder is not changed.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def write_bundle(bundle: Bundle, out: Path) -> Path:
         If the disk is full or refuses; what was half written is removed.
     """
     from eventstudy import plots
-    from eventstudy.report.render.csv import write_csv
+    from eventstudy.report.render.data import write_csv
     from eventstudy.report.render.html import write_html
     from eventstudy.report.render.md import markdown
     from eventstudy.report.render.pdf import write_pdf
@@ -84,5 +84,5 @@ def write_record(facts: Mapping[str, Any], folder: Path, name: str) -> tuple[Pat
 
 
 def digest(content: Any) -> str:
-    """Return eight digits that stand for what a study was made from."""
+    """Return a digest of eight characters of a study's inputs."""
     return hashlib.sha256(json.dumps(plain_json(content), sort_keys=True).encode()).hexdigest()[:8]

@@ -1,7 +1,7 @@
-"""A page before any format: a document of sections, a section of blocks.
+"""Pages independent of a format: a document consists of sections, a section of blocks.
 
-`run`, `pool` and `simulate` each make one document; a renderer of `eventstudy.report.render` sets
-any document. Every string is plain text: what is markup in a format is for its renderer to escape.
+`run`, `pool` and `simulate` each make one document; the renderers in `eventstudy.report.render` write any document.
+Every string is plain text; each renderer escapes the markup of its format.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Some sentences; ``lead`` are words in strong type before them."""
+    """Sentences; ``lead`` is printed in bold before them."""
 
     type: ClassVar[str] = "paragraph"
     text: str
@@ -23,7 +23,7 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class BulletList:
-    """Sentences of one kind; ``more`` is said where a page has no room for all of them."""
+    """A list of sentences; ``more`` is printed if a page has no room for all of them."""
 
     type: ClassVar[str] = "bullets"
     items: tuple[Paragraph, ...]
@@ -34,8 +34,8 @@ class BulletList:
 class Facts:
     """Names with their values.
 
-    ``pairs`` sets values to the right, ``grid`` beside their names; ``line`` puts all into one line, after
-    ``title`` where there is one. ``links`` name for each row the section that says more, or nothing.
+    ``pairs`` aligns values on the right, ``grid`` next to their names; ``line`` puts all into one line, after
+    ``title`` if there is one. ``links`` has for each row the section with details, or nothing.
     """
 
     type: ClassVar[str] = "facts"
@@ -47,7 +47,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The head of a column and how its cells are set.
+    """The header of a column and the layout of its cells.
 
     ``spare`` orders the columns that a narrow page leaves out, the lowest first; 0 is never left out.
     """
@@ -65,23 +65,23 @@ class TableBlock:
     Attributes
     ----------
     columns
-        Its columns, see `Column`.
+        Columns of the table, see `Column`.
     rows : tuple of tuple of str
-        Its cells, as they are printed.
+        Cells of the table, as printed.
     name : str
-        Of its file where a format writes tables apart; empty for one that has none.
+        Name of its file in formats that write tables separately; empty if it has none.
     title, caption : str
-        Heading above it; what it is called for those who listen.
+        Heading above the table; caption for screen readers.
     note, left_out : str
-        What stands above it; what is said of rows that it leaves out.
+        Text above the table; note on rows that are left out.
     mark, mark_note : str
-        End of cells that a reader is warned of; why, said under the table.
+        Mark at the end of some cells, and its explanation below the table.
     foot : str
-        What else is said under it.
+        Further text below the table.
     layout
-        ``matrix`` sets many narrow columns with upright heads.
+        ``matrix`` is for many narrow columns with rotated headers.
     totals : int
-        How many of its last rows a rule sets off.
+        Number of last rows that are separated by a rule.
     """
 
     type: ClassVar[str] = "table"
@@ -122,7 +122,7 @@ class TableBlock:
 
 @dataclass(frozen=True, slots=True)
 class FigureBlock:
-    """A drawing by the name of its file; ``alt`` says what it shows to those who cannot see it."""
+    """A drawing by the name of its file; ``alt`` describes it for readers who cannot see it."""
 
     type: ClassVar[str] = "figure"
     name: str
@@ -132,7 +132,7 @@ class FigureBlock:
 
 @dataclass(frozen=True, slots=True)
 class Callout:
-    """The one sentence that a reader is to take away."""
+    """The main sentence of the pages."""
 
     type: ClassVar[str] = "callout"
     text: str
@@ -141,7 +141,7 @@ class Callout:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Blocks that stay together under a title of their own: a ``panel`` on its ground, or ``whole`` on one page."""
+    """Blocks under a common title: a ``panel`` with a background, or ``whole`` to keep them on one page."""
 
     type: ClassVar[str] = "group"
     title: str
@@ -151,7 +151,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Blocks side by side, one tuple a column."""
+    """Blocks side by side, one tuple for each column."""
 
     type: ClassVar[str] = "columns"
     parts: tuple[tuple[Block, ...], ...]
@@ -164,8 +164,8 @@ Block = Paragraph | BulletList | Facts | TableBlock | FigureBlock | Callout | Gr
 class Section:
     """Some blocks under a heading.
 
-    ``fitted`` sets it on one page whatever it has to say; ``level`` 2 belongs to the section before it;
-    ``folded`` is opened by the reader where a format can; ``appendix`` is set in smaller type.
+    ``fitted`` fits it on one page; a section with ``level`` 2 belongs to the one before it; ``folded`` sections are
+    collapsed in formats that allow it; ``appendix`` is printed in smaller type.
     """
 
     name: str
@@ -179,26 +179,26 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """Everything that a page says.
+    """The content of the pages.
 
     Attributes
     ----------
     title, subject : str
-        What it is about, and what it is, such as "event study".
+        Title, and kind of document, such as "event study".
     origin : tuple of str
-        Where its numbers come from: the run, then the newest day of the data, then the source.
+        Origin of the numbers: the run, the newest day of the data, the source.
     sections
         Its sections, in order.
     banner : str
-        What is said on every page where prices were simulated; empty where they were not.
+        Text on every page if prices were simulated; else empty.
     notice : str
-        What is said above everything else, such as that a font is missing.
+        Text above everything else, for example that a font is missing.
     language, kind : str
-        Of its words; what the study measures.
+        Language of its words; quantity of the study.
     author : str
-        Who signs it; empty for nobody.
+        Author; may be empty.
     meta : Mapping
-        What templates of a user's own may ask for besides, such as ``verdict``.
+        Further values for templates of users, such as ``verdict``.
     """
 
     title: str
@@ -217,12 +217,12 @@ class Document:
         return {section.name: section for section in self.sections}[name]
 
     def blocks(self) -> Iterator[Block]:
-        """Yield all blocks, those within others too."""
+        """Yield all blocks, nested ones included."""
         for section in self.sections:
             yield from walk(section.blocks)
 
     def tables(self) -> dict[str, TableBlock]:
-        """Return the tables that have a file of their own and at least one row, by name."""
+        """Return the tables with a file name and at least one row, by name."""
         tables = (block for block in self.blocks() if isinstance(block, TableBlock))
         return {table.name: table for table in tables if table.name and table.rows}
 
@@ -232,7 +232,7 @@ class Document:
 
 
 def walk(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Yield blocks, and after each what is within it."""
+    """Yield blocks, each followed by the blocks in it."""
     for block in blocks:
         yield block
         if isinstance(block, Group):

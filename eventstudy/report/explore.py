@@ -1,4 +1,4 @@
-"""Data of the interactive page: the firm-events' arrays in one block of bytes, with their names."""
+"""Data of the interactive page: the arrays of the firm-events in one block of bytes, with their names."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from eventstudy.messages import kind_of_study, section, term
 from eventstudy.plots.style import label_colour
 from eventstudy.report.wording import Words, words_of
-from eventstudy.results.explored import Explored
 from eventstudy.results.result import StudyResult
+from eventstudy.results.study_run import Explored
 
 #: Largest number of two bytes: residuals and regressors are held as shares of the largest of their row.
 STEPS = 32_767
 #: Steps of residuals within one of these.
 FINE = 16
-#: Ground and ink of a dark page, as in the template.
+#: Background and text colour of a dark page, as in the template.
 NIGHT, NIGHT_INK = (0x16 / 255, 0x18 / 255, 0x1B / 255), (0xE8 / 255,) * 3
 
 
 def explored_data(result: StudyResult, language: str) -> dict[str, Any] | None:
-    """Return what the page's script reads, plain JSON; None where a result does not carry its firm-events.
+    """Return the data for the page's script as plain JSON; None if a result has no firm-events.
 
     ``bytes`` are the arrays of `_arrays`, deflated and in base64, and ``arrays`` their types, shapes and places.
     """
@@ -60,28 +60,31 @@ def explored_data(result: StudyResult, language: str) -> dict[str, Any] | None:
 
 
 def _names(result: StudyResult, explored: Explored, words: Words, *, local: bool) -> Mapping[str, Any]:
-    """Names of what the codes of `_arrays` stand for."""
+    """Names for the codes in `_arrays`."""
     panel = explored.sample.abnormal.panel
     peers = result.facts.get("peers") or {}
     told = result.tables["shocks"].drop_duplicates("shock_id").set_index("shock_id")["title"].to_dict()
     return {
-        "label": [[label, term(words, "label", label), *_colours(label)] for label in _kinds(explored.label)],
+        # With the colours of its line on a light and on a dark page.
+        "label": [
+            [label, term(words, "label", label), colour, at_night(colour.removeprefix("#"))]
+            for label in _kinds(explored.label)
+            for colour in [label_colour(label).lower()]
+        ],
         "market": [[market, term(words, "market", market)] for market in _kinds(panel.market)],
         "region": _kinds(panel.region),
         "shock": [[shock, str(told.get(shock) or "")] for shock in _kinds(panel.shock_id)],
         "event": _kinds(panel.event_id),
-        "ticker": [[ticker, _peer_name(peers.get(ticker) or {}, local)] for ticker in _kinds(panel.ticker)],
+        "ticker": [
+            [ticker, str((local and peer.get("name_local")) or peer.get("name") or "")]
+            for ticker in _kinds(panel.ticker)
+            for peer in [peers.get(ticker) or {}]
+        ],
     }
 
 
-def _colours(label: str) -> tuple[str, str]:
-    """Colour of a label's line on a light and on a dark page."""
-    colour = label_colour(label).lower()
-    return colour, at_night(colour.removeprefix("#"))
-
-
 def at_night(colour: str) -> str:
-    """Return a colour, six hexadecimal digits, for a dark page: of its hue, with the contrast that it has on white."""
+    """Return a colour (six hexadecimal digits) for a dark page, with the same hue and contrast as on white."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4))
     hue, _, strength = colorsys.rgb_to_hls(red, green, blue)
     contrast = 1.05 / (_luminance((red, green, blue)) + 0.05)
@@ -106,10 +109,6 @@ def _luminance(colour: tuple[float, ...]) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def _peer_name(peer: Mapping[str, Any], local: bool) -> str:
-    return str((local and peer.get("name_local")) or peer.get("name") or "")
-
-
 def _kinds(texts: NDArray[np.str_]) -> list[str]:
     return [str(text) for text in np.unique(texts)]
 
@@ -117,7 +116,7 @@ def _kinds(texts: NDArray[np.str_]) -> list[str]:
 def _arrays(explored: Explored) -> dict[str, NDArray[Any]]:
     """Return the arrays by name: N firm-events, L1 estimation days, L2 event days, p coefficients.
 
-    Rows of regressors that several firm-events share are there once, ``design_of`` and ``window_of`` say which.
+    Regressors that several firm-events share are stored once; ``design_of`` and ``window_of`` are their indices.
     """
     abnormal = explored.sample.abnormal
     panel, expected = abnormal.panel, abnormal.expected

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """What an output may be made of.
+    """Input of an output.
 
-    ``folder`` is the pack's. ``tables`` are the result's, with a column ``simulated`` where prices were.
-    ``document`` holds the pages, which are made where they are asked for, and ``in_english`` makes them in
-    English. ``drawn`` are the figures; ``home`` holds them as SVG without the words that a page sets itself,
-    and ``templates`` is a folder of templates of one's own. ``formats`` are the names of all outputs of the pack.
+    ``folder`` is that of the pack. ``tables`` are those of the result, with a column ``simulated`` if prices were
+    simulated. ``document`` has the pages, made on first use, and ``in_english`` the same in English. ``drawn`` are the
+    figures; ``home`` has them as SVG without the texts that a page prints itself. ``formats`` are the names of all
+    outputs of the pack.
     """
 
     result: StudyResult
@@ -36,13 +36,18 @@ class Material:
     tables: Mapping[str, pd.DataFrame]
     drawn: Sequence[Plot]
     home: Path
-    templates: Path | None
     formats: Sequence[str] = ()
 
     @cached_property
     def document(self) -> Document:
         """The pages in the study's language."""
         return study_document(self.result, self.drawn)
+
+    @property
+    def templates(self) -> Path | None:
+        """The folder of the user's own templates, see `config.Report`."""
+        own = self.result.report.templates
+        return Path(own) if own else None
 
     def in_english(self) -> Document:
         """Return the pages in English."""
@@ -51,11 +56,10 @@ class Material:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One output and how it is made.
+    """One output and its function.
 
-    ``place`` orders the outputs. ``pages``: it shows the figures; ``images``: it wants them as files of the
-    pack. ``apart``: it may be made in a forked child. ``says`` is what progress calls it, empty for one that
-    takes no time.
+    ``place`` orders the outputs. ``pages``: it shows the figures; ``images``: it needs them as files of the pack.
+    ``apart``: it may be made in a forked child. ``says`` is its name in the progress display, empty for a fast one.
     """
 
     name: str

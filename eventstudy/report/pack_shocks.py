@@ -1,4 +1,4 @@
-"""What a pool needs of a result pack, read back and checked."""
+"""Read and check the data that a pool needs from a result pack."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from eventstudy.reversal.estimator import Falls
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Tables of a pack that a pool rests on.
+#: Tables of a pack that a pool uses.
 NEEDED = ("reversal", "falls", "ledger")
-#: CARs of one shock in two tables that differ by more were not written together.
+#: Largest difference of a shock's CAR between two tables of one pack.
 ROUNDING = 1e-9
 
 
 def read_shocks(folder: Path) -> PackShocks:
-    """Read what a pool needs of a result pack.
+    """Read the data that a pool needs from a result pack.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def read_shocks(folder: Path) -> PackShocks:
 
 
 def _no_verdict(pack: StudyResult) -> str:
-    """Say why a pack has no verdict that could be pooled."""
+    """Return an error that says why a pack has no verdict for a pool."""
     if (kind := pack.facts.get("kind")) != "return":
         return f"{pack.run_id} measures {kind}: a pool joins excess returns; give packs of returns"
     label = pack.manifest["settings"]["reversal"]["label"]
@@ -60,7 +60,7 @@ def _no_verdict(pack: StudyResult) -> str:
 
 
 def _shocks(pack: StudyResult, reversal: Path, fallen: Path, ledger: Path) -> PackShocks:
-    """Return what the tables of a pack say of its shocks."""
+    """Return the shocks of a pack from its tables."""
     shocks, listed = read_table(reversal), read_table(fallen)
     if "overlaps" not in shocks:
         raise ConfigError(Problem("lacks the column overlaps; run the study again", str(reversal)))
@@ -98,7 +98,7 @@ def _shocks(pack: StudyResult, reversal: Path, fallen: Path, ledger: Path) -> Pa
 
 
 def _comparison(listed: pd.DataFrame, names: Sequence[str], settings: Mapping[str, Any]) -> Comparison:
-    """Return the falls of a pack, the shocks among them numbered as ``names``."""
+    """Return the falls of a pack; shocks among them have their index in ``names``."""
     number = {name: at for at, name in enumerate(names)}
     shock = np.array([number.get(str(name), -1) for name in listed["event"]], dtype=np.int64)
     day = listed["day0"].to_numpy("datetime64[D]").astype(np.int64)

@@ -1,4 +1,4 @@
-"""Result packs read back, checked: shown again, pooled, run again, or two of them side by side."""
+"""Read and check result packs, and compare two of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST, SUMMARY = "manifest.json", "summary.json"
-#: Key of the manifest's own sha256, which covers all that stands beside it.
+#: Key of the manifest's own sha256, which covers all its other keys.
 DIGEST = "digest"
-#: What the manifest of a run holds, and of which JSON type.
+#: Keys of a run's manifest, and their JSON types.
 PARTS: Mapping[str, type] = {"settings": dict, "inputs": list, "outputs": dict, "prices": dict}
-#: Numbers of the verdict that two packs are compared by.
+#: Numbers of the verdict that are compared between packs.
 VERDICT = ("kind", "effect", "ci", "p_value", "n_dates", "n_events", "n_placebos", "mde", "sentence")
-#: What to do with a pack that is not what was written.
+#: Advice for a damaged pack.
 AGAIN = "run the study again, or take the pack from a copy"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference between two packs; None where a pack does not have it."""
+    """One difference between two packs; None if a pack lacks the value."""
 
     part: str
     name: str
@@ -42,18 +42,18 @@ class Change:
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest with the sha256 of what it says, by which damage to itself shows."""
+    """Return a manifest with the sha256 of its own content, to detect damage."""
     content = {name: value for name, value in manifest.items() if name != DIGEST}
     return {**content, DIGEST: hashlib.sha256(json_text(content).encode()).hexdigest()}
 
 
 def home_of(folder: Path) -> Path:
-    """The pack's own folder: results/ itself stands for the newest pack in it."""
+    """The pack's folder; results/ means the newest pack in it."""
     if (folder / SUMMARY).is_file() or (folder / MANIFEST).is_file():
         return folder
     results = folder.parent if folder.name == "latest" else folder
     named = results / "latest.txt"
-    # Where links are not allowed, a text names the newest pack.
+    # If links are not allowed, a text file names the newest pack.
     if named.is_file() and not (results / "latest").exists():
         return results / named.read_text(encoding="utf-8", errors="replace").strip()
     return folder / "latest" if (folder / "latest").is_dir() else folder
@@ -65,9 +65,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If ``folder`` holds no pack, or one of another command.
+        If ``folder`` has no pack, or one of another command.
     IntegrityError
-        If the manifest is missing in a pack, or is not what was written.
+        If the manifest is missing or was changed.
     """
     home = home_of(folder)
     path = home / MANIFEST
@@ -92,12 +92,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any], names: Collection[str] | None = None) -> None:
-    """Hold files of a pack against the digests in its manifest: those named, or all.
+    """Compare files of a pack with the digests in its manifest: the named ones, or all.
 
     Raises
     ------
     IntegrityError
-        With every file that is missing, was changed, or, where all are asked for, was added.
+        With every file that is missing, was changed or, if all are checked, was added.
     """
     home, problems = home_of(folder), []
     for name in manifest["outputs"] if names is None else names:
@@ -139,7 +139,7 @@ def read_pack(folder: Path) -> StudyResult:
     ConfigError
         If ``folder`` is no result pack, or has no summary.
     IntegrityError
-        If the summary or the manifest is not what was written.
+        If the summary or the manifest was changed.
     """
     manifest, home = read_manifest(folder), home_of(folder)
     if SUMMARY not in manifest["outputs"] and not (home / SUMMARY).exists():
@@ -153,7 +153,7 @@ def read_pack(folder: Path) -> StudyResult:
 
 @contextmanager
 def as_written(home: Path, name: str = SUMMARY) -> Iterator[None]:
-    """Turn what fails on the content of a pack into an `IntegrityError`: no run writes such content."""
+    """Turn errors from the content of a pack into an `IntegrityError`, because no run writes such content."""
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, csv.Error) as error:
@@ -175,13 +175,11 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def compare_packs(first: Path, second: Path) -> list[Change]:
-    """Return what differs: verdict, effect, settings, data, counts and tables, in this order."""
+    """Return the differences in verdict, effect, settings, data, counts and tables, in this order."""
     a, b = (read_pack(folder) for folder in (first, second))
     homes = home_of(first), home_of(second)
     for home, pack in zip(homes, (a, b), strict=True):
-        check_files(
-            home, pack.manifest, [name for name in pack.manifest["outputs"] if name.endswith((".csv", ".parquet"))]
-        )
+        check_files(home, pack.manifest, _table_files(pack))
     with as_written(homes[0]):
         return [
             *_differences("verdict", _verdict(a), _verdict(b)),
@@ -189,7 +187,7 @@ def compare_packs(first: Path, second: Path) -> list[Change]:
             *_differences("settings", flat(a.manifest["settings"]), flat(b.manifest["settings"])),
             *_differences("data", _data(a), _data(b)),
             *_differences("counts", flat(a.facts.get("counts")), flat(b.facts.get("counts"))),
-            *_tables(*homes),
+            *_tables((a, b), homes),
         ]
 
 
@@ -207,7 +205,7 @@ def _verdict(pack: StudyResult) -> dict[str, Any]:
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return what is nested in dicts by dotted names."""
+    """Return nested dicts as one dict with dotted names."""
     if not isinstance(value, Mapping):
         return {prefix: value} if prefix else {}
     found: dict[str, Any] = {}
@@ -222,33 +220,38 @@ def _differences(part: str, first: Mapping[str, Any], second: Mapping[str, Any])
             yield Change(part, name, first.get(name), second.get(name))
 
 
-def _tables(first: Path, second: Path) -> Iterator[Change]:
-    """Yield each table whose rows differ, with its number of rows and of those that only one pack has."""
-    names = {path.relative_to(home) for home in (first, second) for path in _csv_files(home)}
-    for name in sorted(names):
-        rows = [_rows(home / name) for home in (first, second)]
+def _table_files(pack: StudyResult) -> list[str]:
+    return [name for name in pack.manifest["outputs"] if name.endswith((".csv", ".parquet"))]
+
+
+def _tables(packs: Sequence[StudyResult], homes: Sequence[Path]) -> Iterator[Change]:
+    """Yield each table whose rows differ, with its number of rows and the number that only one pack has."""
+    names = {name for pack in packs for name in _table_files(pack)}
+    for name in sorted(names, key=lambda name: (name.endswith(".parquet"), name)):
+        digests = [pack.manifest["outputs"].get(name) for pack in packs]
+        if digests[0] == digests[1]:
+            continue
+        if name.endswith(".parquet"):
+            told = [digest and _of_file(home / name) for home, digest in zip(homes, digests, strict=True)]
+            yield Change("tables", name, *told)
+            continue
+        rows = [_rows(home / name) if digest else Counter() for home, digest in zip(homes, digests, strict=True)]
         only = [rows[0] - rows[1], rows[1] - rows[0]]
-        if any(part.total() for part in only) or any(not (home / name).is_file() for home in (first, second)):
-            said = [
-                say("pack.rows", n=sum(part.values()), own=alone.total()) if (home / name).is_file() else None
-                for home, part, alone in zip((first, second), rows, only, strict=True)
-            ]
-            yield Change("tables", name.as_posix(), *said)
-    files = {path.relative_to(home) for home in (first, second) for path in (home / "tables").glob("*.parquet")}
-    for name in sorted(files):
-        shown = [_of_file(home / name) for home in (first, second)]
-        if shown[0] != shown[1]:
-            yield Change("tables", name.as_posix(), *shown)
+        # The same rows in another order are no difference.
+        if any(part.total() for part in only) or not all(digests):
+            counted = zip(rows, only, digests, strict=True)
+            told = [digest and say("pack.rows", n=part.total(), own=own.total()) for part, own, digest in counted]
+            yield Change("tables", name, *told)
 
 
 def table_file(manifest: Mapping[str, Any], name: str) -> str:
-    """Return where in a pack the table ``name`` is, as text or as Parquet; empty where it has neither."""
+    """Return the path of the table ``name`` in a pack (CSV or Parquet); empty if it has neither."""
     files = (f"{name}.csv", f"tables/{name}.csv", f"tables/{name}.parquet")
     return next((path for path in files if path in manifest["outputs"]), "")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of a pack; of empty cells numbers become NaN and texts stay empty."""
+    """Read a table of a pack; empty cells become NaN in columns of numbers and stay empty in columns of text."""
     import pandas as pd
 
     if path.suffix == ".parquet":
@@ -258,22 +261,14 @@ def read_table(path: Path) -> pd.DataFrame:
     return found.fillna({name: "" for name in texts if name in found})
 
 
-def _of_file(path: Path) -> str | None:
-    """Rows of a Parquet file and the beginning of its sha256, by which two are told apart."""
-    if not path.is_file():
-        return None
+def _of_file(path: Path) -> str:
+    """Number of rows of a Parquet file and the beginning of its sha256, to compare two files."""
     import pyarrow.parquet as pq
 
     return str(say("pack.file", n=pq.ParquetFile(path).metadata.num_rows, digest=sha256_of(path)[:12]))
 
 
-def _csv_files(home: Path) -> list[Path]:
-    return [path for path in (home / "ledger.csv", *(home / "tables").glob("*.csv")) if path.is_file()]
-
-
 def _rows(path: Path) -> Counter[tuple[str, ...]]:
-    if not path.is_file():
-        return Counter()
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         next(reader, None)

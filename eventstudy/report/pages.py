@@ -8,29 +8,17 @@ from dataclasses import replace
 from eventstudy import plots
 from eventstudy.messages import kind_of_study, term
 from eventstudy.report.document import Block, Columns, Document, FigureBlock, Paragraph, Section, TableBlock
-from eventstudy.report.sections import (
-    checks,
-    covariates,
-    day0,
-    each_shock,
-    effect,
-    evidence,
-    ledger,
-    method,
-    tests,
-    trade,
-)
+from eventstudy.report.sections import checks, covariates, each_shock, effect, evidence, ledger, method, tests, trade
 from eventstudy.report.sections.answer import answer, headline
 from eventstudy.report.wording import Words, language_of, words_of
 from eventstudy.results.result import StudyResult
 
 #: Figures narrower than this, in inches, are not spread over the page.
 NARROW = 5.0
-#: Tables of no more columns have room beside a figure.
+#: Tables with at most this number of columns fit next to a figure.
 MOST_COLUMNS = 4
 Part = tuple[Callable[[StudyResult, Words], list[Block]], tuple[str, ...]]
-#: What fills each section that a result has only where the study went that far, and its kinds of figures: those
-#: before the tests, and those of the appendix.
+#: Functions and kinds of figures of the optional sections: those before the tests, and those of the appendix.
 _PARTS: Sequence[Part] = (
     (evidence.verdicts, ()),
     (evidence.placebos, ("placebo_balance", "power")),
@@ -53,8 +41,8 @@ _APPENDIX: Sequence[Part] = (
 def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = None, *, language: str = "") -> Document:
     """Return the pages of a study.
 
-    Nothing is computed here beyond rounding, counting rows and sorting. ``drawn`` are the figures there
-    are, where the caller knows them already; ``language`` is one other than the study's.
+    Nothing is computed here except rounding, counts of rows and sorting. ``drawn`` are the existing figures, if the
+    caller knows them; ``language`` replaces that of the study.
     """
     facts, words, asked = result.facts, words_of(result, language), result.report
     pairs = [(plot, _figure(result, plot, words)) for plot in (plots.plots_of(result) if drawn is None else drawn)]
@@ -70,7 +58,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
     )
     appendix = (
         *parts(_APPENDIX, result, words, figures),
-        day0.alignment(result, words),
+        ledger.alignment(result, words),
         ledger.ledger(result, words),
         method.method(facts, words),
         method.settings(result, words),
@@ -99,7 +87,7 @@ def study_document(result: StudyResult, drawn: Sequence[plots.Plot] | None = Non
 
 
 def parts(of: Sequence[Part], result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> list[Section]:
-    """Return the sections that this result has something for, in order; their tables get names."""
+    """Return the sections with content, in order; their tables get names."""
     found = []
     for build, kinds in of:
         name = build.__name__
@@ -120,7 +108,7 @@ def parts(of: Sequence[Part], result: StudyResult, words: Words, figures: Mappin
 
 
 def _paired(blocks: list[Block]) -> list[Block]:
-    """Set a section's one narrow figure beside its first table, where that is narrow too."""
+    """Place a section's only figure next to its first table, if both are narrow."""
     figures = [block for block in blocks if isinstance(block, FigureBlock) and block.narrow]
     tables = [block for block in blocks if isinstance(block, TableBlock)]
     if len(figures) != 1 or not tables or len(tables[0].columns) > MOST_COLUMNS:
@@ -130,6 +118,6 @@ def _paired(blocks: list[Block]) -> list[Block]:
 
 
 def _figure(result: StudyResult, plot: plots.Plot, words: Words) -> FigureBlock:
-    """Return a figure with what it shows, for readers who cannot see it."""
+    """Return a figure with its description for readers who cannot see it."""
     narrow = not plot.shock_id and plots.KINDS[plot.kind].frame(result, "").width < NARROW
     return FigureBlock(plot.name, plots.alt_text(result, plot, words), narrow)

@@ -1,4 +1,4 @@
-"""Stage and time left of a run, on stderr, for somebody who watches."""
+"""Progress display: stage and remaining time of a run, on stderr."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from types import FrameType
 from eventstudy.messages import catalogue
 
 Say = Callable[[str], None]
-#: Share of a run's time that each stage takes, by the beginning of its name: measured on 31 events of
-#: 24 peers. Only the bar and the time left rest on it.
+#: Share of a run's time for each stage, by the beginning of its name: measured on 31 events of
+#: 24 peers. Used only for the bar and the remaining time.
 WEIGHTS = (
     ("returns", 0.03),
     ("reversal", 0.11),
@@ -33,7 +33,7 @@ _PART = re.compile(r"(\d+)/(\d+)")
 
 @contextmanager
 def watched(*, silent: bool, language: str = "en", kind: str = "return") -> Iterator[Say]:
-    """Give a function that takes the name of each stage as it starts; it is mute where nobody watches."""
+    """Context that yields a function for the name of each stage; it prints nothing if stderr is not a terminal."""
     if silent or not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -56,10 +56,10 @@ def watched(*, silent: bool, language: str = "en", kind: str = "return") -> Iter
 
 @contextmanager
 def heeding(say: Say) -> Iterator[Say]:
-    """Give ``say`` that first raises `KeyboardInterrupt` where one came and was lost.
+    """Context that yields ``say`` with a check: it first raises a `KeyboardInterrupt` that was lost.
 
-    Python drops what is raised in the callback of a weak reference, as garbage collection calls them; an
-    interrupt from the keyboard that falls into one would be ignored.
+    Python ignores errors in callbacks of weak references, which garbage collection calls, so a Ctrl-C during one would
+    be lost.
     """
     mine = threading.current_thread() is threading.main_thread()
     if not mine or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -85,20 +85,20 @@ def heeding(say: Say) -> Iterator[Say]:
 
 
 def stage_text(stage: str, words: Mapping[str, str]) -> str:
-    """Return a stage as the terminal names it; a figure keeps its number and its file's name."""
+    """Return the name of a stage for the terminal; a figure keeps its number and file name."""
     name, _, rest = stage.partition(" ")
     key = f"progress.{name.strip(',').replace('.', '_')}"
     return words[key].format(part=rest) if key in words else stage
 
 
 def done_before(stage: str, reached: float) -> float:
-    """Return the share of the work that is done when ``stage`` starts; never less than ``reached``."""
+    """Return the share of the work that is done when ``stage`` starts; at least ``reached``."""
     done = 0.0
     for name, weight in WEIGHTS:
         if stage.startswith(name):
             part = _PART.search(stage)
             inside = (int(part[1]) - 1) / int(part[2]) if part else 0.0
-            # The tables are built before the figures and written after them: the later place counts.
+            # Tables are built before the figures and written after them; the later stage counts.
             if done + inside * weight >= reached - 1e-9:
                 return min(done + inside * weight, 1.0)
         done += weight

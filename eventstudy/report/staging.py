@@ -1,4 +1,4 @@
-"""A results folder, locked by one run at a time; its content is written atomically."""
+"""Lock a results folder for one run at a time, and write its content atomically."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ UNFINISHED = ".unfinished-"
 
 @contextmanager
 def reserve(out: Path) -> Iterator[Path]:
-    """Create the results folder, check that it can be written, and hold it for one run.
+    """Create the results folder, check that it is writable, and lock it for one run.
 
     Raises
     ------
     ConfigError
-        If the folder cannot be written, or another run holds it.
+        If the folder is not writable, or another run has locked it.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -38,14 +38,14 @@ def reserve(out: Path) -> Iterator[Path]:
             try:
                 yield out
             finally:
-                # An interrupt may have struck while something was being removed.
+                # An interrupt may have stopped an earlier removal.
                 _clear(out)
     except Timeout as error:
         raise ConfigError(f"--out {out}: another run is writing there; wait for it or give another folder") from error
 
 
 def _clear(out: Path) -> None:
-    """Remove what an earlier run, or this one, left unfinished."""
+    """Remove unfinished files of an earlier run or of this one."""
     for left in out.glob(f"{UNFINISHED}*"):
         if left.is_symlink():
             left.unlink()
@@ -54,12 +54,12 @@ def _clear(out: Path) -> None:
 
 @contextmanager
 def moved_in(out: Path, name: str) -> Iterator[Path]:
-    """Give a folder to write into and move it to ``out/name`` whole; one that is there already stays.
+    """Context that yields a folder and moves it to ``out/name`` at the end; an existing folder is kept.
 
     Raises
     ------
     OSError
-        If the disk is full or refuses; what was half written is removed.
+        If the disk is full or not writable; partly written files are removed.
     """
     with aside(out) as unfinished:
         yield unfinished
@@ -68,9 +68,9 @@ def moved_in(out: Path, name: str) -> Iterator[Path]:
 
 @contextmanager
 def aside(out: Path) -> Iterator[Path]:
-    """Give a folder of ``out`` to write into, which is removed at the end unless `settle` has moved it."""
+    """Context that yields a temporary folder in ``out``, which is removed at the end unless `settle` moved it."""
     around = Path(tempfile.mkdtemp(dir=out, prefix=UNFINISHED))
-    # Within, as the folder around it is its owner's alone, whatever the umask.
+    # A subfolder, because mkdtemp makes the outer folder private regardless of the umask.
     unfinished = around / "pack"
     unfinished.mkdir()
     try:
@@ -80,6 +80,6 @@ def aside(out: Path) -> Iterator[Path]:
 
 
 def settle(unfinished: Path, target: Path) -> None:
-    """Move a folder to its place whole; one that is there already stays."""
+    """Move a folder to its final path; an existing folder is kept."""
     if not target.exists():
         unfinished.rename(target)

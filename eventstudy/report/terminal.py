@@ -1,4 +1,4 @@
-"""Terminal output of a run and a check, as wide as the window, without colours in a file."""
+"""Terminal output of runs and checks: fitted to the window, without colours in files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eventstudy.events import Events
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.messages import catalogue, code_of, said, term
 from eventstudy.prices import PriceOutcome
-from eventstudy.prices.rewritten import Rewritten
+from eventstudy.prices.snapshot import Rewritten
 from eventstudy.report.document import Block, BulletList, Callout, Document, Facts, Group, Paragraph, TableBlock
 from eventstudy.report.packs import Change
 from eventstudy.report.sections.answer import headline, small_table
@@ -30,14 +30,14 @@ from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import severity, worst_first
 
-#: How warnings of each level look.
+#: Style of warnings by level.
 _STYLES = {"serious": "bold red", "caution": "yellow", "note": "dim"}
 #: Warnings that a run prints; its pack has all.
 MOST_WARNINGS = 40
 
 
 def print_blocks(blocks: Sequence[Block], console: Console, *, title: str = "", style: str = "") -> None:
-    """Print blocks as wide as the window; ``title`` stands over the verdict. Figures and folds are for pages."""
+    """Print blocks, fitted to the window, with ``title`` above the verdict; without figures and folded sections."""
     for block in blocks:
         if isinstance(block, Callout):
             console.print(Panel(Text(block.text), title=Text(title), title_align="left"))
@@ -59,7 +59,7 @@ def print_blocks(blocks: Sequence[Block], console: Console, *, title: str = "", 
 
 
 def print_document(document: Document, console: Console, closing: str) -> None:
-    """Print every section of a document, and at last where its folder is."""
+    """Print every section of a document, and finally the path of its folder."""
     if document.banner:
         console.print(Text(document.banner, style="bold red"))
     for section in document.sections:
@@ -70,7 +70,7 @@ def print_document(document: Document, console: Console, closing: str) -> None:
 
 
 def table_parts(block: TableBlock, width: int) -> Iterator[Table | Text]:
-    """Yield a table, without what finds no room, and what is said of what is left."""
+    """Yield a table without the columns that do not fit, and its notes."""
     places = _with_room(block, width)
     table = Table(box=None, pad_edge=False, title=block.title or None, title_justify="left")
     for at in places:
@@ -86,9 +86,9 @@ def table_parts(block: TableBlock, width: int) -> Iterator[Table | Text]:
 
 
 def _with_room(block: TableBlock, width: int) -> list[int]:
-    """Return the columns that find room; those that may be spared go one by one, but six stay."""
+    """Return the columns that fit; optional columns are removed one by one, but six are kept."""
     rows = [block.head, *block.rows]
-    # With one blank on either side.
+    # Plus one blank on each side.
     needed = [2 + max(cell_len(row[at]) for row in rows) for at in range(len(block.columns))]
     places = list(range(len(needed)))
     for at in sorted((at for at in places if block.columns[at].spare), key=lambda at: block.columns[at].spare):
@@ -115,12 +115,12 @@ def print_summary(result: StudyResult, console: Console) -> None:
 
 
 def print_pack(result: StudyResult, folder: Path, console: Console) -> None:
-    """Print where the pack is."""
+    """Print the path of the pack."""
     console.print(Text(words_of(result)["terminal.pack"].format(folder=folder)), soft_wrap=True)
 
 
 def print_warnings(warnings: Sequence[str], console: Console, words: Words, *, most: int | None = None) -> None:
-    """Print how many warnings there are and ``most`` of them, worst first and coloured by how grave they are."""
+    """Print the number of warnings and the first ``most``, the most serious first, coloured by level."""
     if not warnings:
         return
     console.print(Text(words["page.warnings_n"].format(n=len(warnings)), style="bold"))
@@ -135,7 +135,7 @@ def print_warnings(warnings: Sequence[str], console: Console, words: Words, *, m
 def print_changes(
     changes: Sequence[Change], first: Path, second: Path, console: Console, *, language: str = "en"
 ) -> None:
-    """Print the differences of two packs, one part after the other, in two columns."""
+    """Print the differences of two packs, part by part, in two columns."""
     words = catalogue(language)
     if not changes:
         console.print(Text(words["terminal.agree"].format(first=first, second=second)))
@@ -159,7 +159,7 @@ def _side(value: Any, words: Words) -> str:
 
 
 def print_counts(counts: Mapping[str, Any], console: Console, words: Words) -> None:
-    """Print how many firm-events are used, and how many dropped for what."""
+    """Print the numbers of used and dropped firm-events, with the reasons."""
     reasons = [(term(words, "ledger", name), n) for name, n in counts["reasons"].items()]
     told = words["terminal.comma"].join(f"{name} {n}" for name, n in reasons)
     line = words["terminal.ledger"].format(used=counts["used"], shifted=counts["shifted"], dropped=counts["dropped"])
@@ -177,7 +177,7 @@ def print_alignment(
     for market in config.markets:
         regions.setdefault(market.region or market.mic, market.mic)
     table = Table(box=None, pad_edge=False)
-    # On a narrow terminal the label makes room: day 0 is what this table is for.
+    # On a narrow terminal the label is left out, because the table is about day 0.
     wide = console.width >= 60 + 14 * len(regions)
     heads = [words[f"column.{name}"] for name in ("event", *(("label",) if wide else ()), "timestamp")]
     for name in (*heads, *regions):
@@ -200,7 +200,7 @@ def _day0(alignment: Alignment | None, words: Words) -> str:
 def print_ledger(
     ledger: Sequence[LedgerEntry], console: Console, *, language: str = "en", kind: str = "return"
 ) -> None:
-    """Print what would be used, and every drop with its reason, alike ones together."""
+    """Print what would be used, and dropped firm-events by reason."""
     words = catalogue(language, kind)
     print_counts(firm_event_counts((row.status, code_of(row.reason)) for row in ledger), console, words)
     table = Table(box=None, pad_edge=False)
@@ -218,7 +218,7 @@ def print_ledger(
 
 
 def print_outcomes(outcomes: Mapping[str, PriceOutcome], folder: Path, console: Console) -> None:
-    """Print what became of each ticker that was not simply delivered, the counts, and the folder."""
+    """Print the outcome of each ticker with a problem, the counts, and the folder."""
     for name, outcome in outcomes.items():
         if outcome.status != "ok":
             console.print(Text(f"{name}: {said(outcome.message, catalogue('en'))}", style="yellow"))
@@ -229,7 +229,7 @@ def print_outcomes(outcomes: Mapping[str, PriceOutcome], folder: Path, console: 
 
 
 def print_rewritten(rows: Sequence[Rewritten], console: Console) -> None:
-    """Print one line for each day that two snapshots tell differently."""
+    """Print one line for each day that differs between two snapshots."""
     for row in rows:
         if not row.day:
             text = f"{row.ticker}: only in the {'second' if row.kind == 'new' else 'first'} snapshot"

@@ -1,4 +1,4 @@
-"""The log of the runs into one folder: what was tried, and where each run found its inputs."""
+"""The log of the runs in one results folder: their specifications and the paths of their inputs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from eventstudy.config import StudyConfig
 from eventstudy.results.prereg import specification_digest
 from eventstudy.results.result import StudyResult
 
-#: One line for every run into this folder.
+#: File with one line for each run in the folder.
 TRIALS = "trials.jsonl"
 
 
 def past_trials(out: Path) -> Trials:
-    """Return what was run into this folder before; lines that cannot be read are none."""
+    """Return the earlier runs in this folder; unreadable lines are ignored."""
     studies, rules = set(), dict[str, float]()
     for row in _logged(out):
         try:
@@ -31,9 +31,9 @@ def past_trials(out: Path) -> Trials:
 
 
 def inputs_of_run(pack: Path) -> dict[str, str]:
-    """Return where the run of a pack found its inputs, as `log_trial` wrote it; empty where nobody knows.
+    """Return the paths of the inputs of a pack's run, as written by `log_trial`; empty if unknown.
 
-    ``folder`` is the run's working directory, from the folder of the packs on; the others are paths from it.
+    ``folder`` is the run's working directory, relative to the folder of the packs; other paths are relative to it.
     """
     found: Any = {}
     for row in _logged(pack.parent):
@@ -53,10 +53,10 @@ def _logged(out: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def log_trial(out: Path, result: StudyResult, config: StudyConfig, pack: Path, inputs: Mapping[str, str]) -> None:
-    """Append one line on a finished run: every specification that was tried counts.
+    """Append one line on a finished run with its specifications.
 
-    Those of the trade come with their daily Sharpe ratio, but for a run on simulated prices. ``inputs`` are paths
-    from the working directory; they stand here and not in the pack, which shows nobody the folders of this machine.
+    Trading specifications have their daily Sharpe ratio, except in runs with simulated prices. ``inputs`` are paths
+    from the working directory. They are stored here because the pack contains no paths.
     """
     config = config if result.verdict is not None else config.of_effect
     effect = result.facts.get("effect") or {}
@@ -87,7 +87,7 @@ def log_trial(out: Path, result: StudyResult, config: StudyConfig, pack: Path, i
 
 
 def _from(out: Path, folder: Path) -> str:
-    """The way from one folder to another; the other's own path where there is none, as on another drive."""
+    """The relative path from one folder to another; the absolute path if there is none, as on another drive."""
     try:
         return Path(os.path.relpath(folder, out)).as_posix()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Numbers, windows and groups as the pages print them."""
+"""Text forms of numbers, windows and groups for the pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Words = Mapping[str, str]
 
-#: Columns that hold what the study measures: for volume and volatility they are no percentages.
+#: Columns of the study's quantity; for volume and volatility they are not percentages.
 MEASURED_COLUMNS = frozenset("return expected ar car se bhar aar caar lower upper alpha sigma estimate mean sd".split())
 #: Columns that hold decimal returns or shares, shown as percent.
 PERCENT_COLUMNS = MEASURED_COLUMNS | set(
@@ -28,7 +28,7 @@ PERCENT_COLUMNS = MEASURED_COLUMNS | set(
     adverse gap claimed actual off_by car_before car_at car_after speedup hedged net_total adverse_excursion
     net_per_trade""".split()
 )
-#: Columns of codes, and the section of the catalogue that has their words.
+#: Columns of codes, and the section of the catalogue with their words.
 _CODES: Mapping[str, str] = {
     "label": "label",
     "flag": "flag",
@@ -38,37 +38,36 @@ _CODES: Mapping[str, str] = {
     "gate": "gate",
     "verdict": "claim",
 }
-#: Letters of a cell and rows of a table that the pages show at most.
+#: Largest length of a cell and largest number of rows of a table on the pages.
 LONGEST_CELL, MOST_ROWS = 110, 40
-#: Chinese letters, which not every font has.
+#: Chinese characters, which many fonts lack.
 CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
-#: Ends of the names of columns that hold p-values.
+#: Endings of the names of columns with p-values.
 P_ENDINGS = ("_p", "p_value", "p_rank", "p_rank_floor", "holm", "bh", "by", "romano_wolf")
 
 
 def language_of(result: StudyResult) -> str:
-    """Return the language that the study asks for."""
+    """Return the language of the study."""
     wanted = str(result.facts.get("language") or "en")
     return wanted if wanted in LANGUAGES else "en"
 
 
 def words_of(result: StudyResult, language: str = "") -> Words:
-    """Return the words of a result's pages: of its language, or another, and of what it measures."""
+    """Return the words of a result's pages, for its language (or another) and its quantity."""
     return catalogue(language or language_of(result), kind_of_study(result.facts))
 
 
 def amount(value: Any, words: Words, digits: int = 1) -> str:
-    """Return a value of what the study measures, times 100, as its catalogue prints it.
+    """Return a value of the study's quantity, times 100, in the form of its catalogue.
 
-    Of returns that is percent; log points and percentage points stand without a sign of their unit,
-    which the head of the column names.
+    Returns are printed in percent; log points and percentage points without a unit, which the column header names.
     """
     text = percent(value, digits)
     return words["amount.cell"].format(value=text.removesuffix("%")) if finite(value) else text
 
 
 def percent(value: Any, digits: int = 1) -> str:
-    """Return a decimal return as percent with a true minus sign; a dash for none."""
+    """Return a decimal return as percent with a typographic minus sign; a dash if missing."""
     if not finite(value):
         return "–"
     text = f"{100 * float(value):+.{digits}f}"
@@ -81,7 +80,7 @@ def size(value: Any, digits: int = 1) -> str:
 
 
 def points(value: Any, digits: int = 1, *, sign: bool = False) -> str:
-    """Return a difference of decimal returns in percentage points; a dash for none."""
+    """Return a difference of decimal returns in percentage points; a dash if missing."""
     text = percent(value, digits).removesuffix("%")
     return text if sign else text.lstrip("+")
 
@@ -94,22 +93,22 @@ def p_text(value: Any) -> str:
 
 
 def number(value: Any, digits: int = 2) -> str:
-    """Return a plain number with a true minus sign; a dash for none."""
+    """Return a plain number with a typographic minus sign; a dash if missing."""
     return f"{float(value):.{digits}f}".replace("-", "−") if finite(value) else "–"
 
 
 def significant(value: Any, digits: int = 3) -> str:
-    """Return a number with so many significant digits and a true minus sign; a dash for none."""
+    """Return a number with the given significant digits and a typographic minus sign; a dash if missing."""
     return f"{float(value):#.{digits}g}".rstrip(".").replace("-", "−") if finite(value) else "–"
 
 
 def count(value: Any) -> str:
-    """Return a whole number; a dash for none."""
+    """Return a whole number; a dash if missing."""
     return f"{int(value)}".replace("-", "−") if finite(value) else "–"
 
 
 def span(low: Any, high: Any, words: Words, digits: int = 1) -> str:
-    """Return ``−6.0% to +10.3%``; a dash where one end is missing."""
+    """Return ``−6.0% to +10.3%``; a dash if one end is missing."""
     if not (finite(low) and finite(high)):
         return "–"
     return words["page.span"].format(low=amount(low, words, digits), high=amount(high, words, digits))
@@ -142,12 +141,12 @@ def group_words(group: str, words: Words) -> str:
 
 
 def test_name(words: Words, name: object) -> str:
-    """Return a statistic's name as the pages print it."""
+    """Return a statistic's name for the pages."""
     return term(words, "test", name)
 
 
 def cell_text(column: str, value: Any, words: Words) -> str:
-    """Return one cell of any table, by the kind of its column."""
+    """Return the text of a cell, by the kind of its column."""
     if value is None or value != value:
         return "–" if isinstance(value, float) else ""
     if isinstance(value, bool) or type(value).__name__ == "bool":
@@ -188,9 +187,9 @@ def listing(
     most: int = MOST_ROWS,
     **others: Any,
 ) -> TableBlock:
-    """Return any table as text: columns that hold something, its first rows, each cell cut to a length.
+    """Return any table as text: its non-empty columns and first rows, with cells cut to a length.
 
-    ``file`` is where a reader finds the rows that are left out; ``others`` are parameters of `TableBlock`.
+    ``file`` has the rows that are left out; ``others`` are parameters of `TableBlock`.
     """
     if frame is None or frame.empty:
         return TableBlock(columns=(), rows=(), **others)
@@ -211,12 +210,12 @@ def listing(
 
 
 def left_out_words(n: int, file: str, words: Words) -> str:
-    """Say how many rows are only in a file; empty for none."""
+    """Return a note on the number of rows that are only in a file; empty if there are none."""
     return words["page.rows_left_out"].format(n=n, file=file) if n > 0 else ""
 
 
 def cut(cell: str, limit: int = LONGEST_CELL) -> str:
-    """Return a text of at most ``limit`` letters, with dots where more was there."""
+    """Return a text cut to ``limit`` characters, with dots if something was cut."""
     return cell if len(cell) <= limit else cell[: limit - 1].rstrip() + "…"
 
 
@@ -234,7 +233,7 @@ def text(value: Any) -> str:
 
 
 def code_of(row: Mapping[Any, Any], column: str) -> str:
-    """Return the code of a row's message: of its own column, or what the message itself knows; else empty."""
+    """Return the code of a row's message: from its column of codes, or from the message; else empty."""
     value = row[column]
     if isinstance(value, Reason):
         return value.code

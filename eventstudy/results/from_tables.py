@@ -1,4 +1,4 @@
-"""Tables and summary of a pack as records."""
+"""Tables and summary of a pack as records, and the mean effect in each event window as one frame."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import functools
 import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventstudy.config import Model, Report, Window, Windows
 from eventstudy.messages import code_of
-from eventstudy.results.columns import columns_of, row_of
-from eventstudy.results.records import Counts, EffectRow, Records, TestRow, Tests, VerdictRow, WarningRow
+from eventstudy.results.columns import columns_of, row_of, window_name
+from eventstudy.results.records import Counts, EffectRow, Records, TestRow, Tests, VerdictRow, WarningRow, interval
 from eventstudy.results.severity import severity
 
 if TYPE_CHECKING:
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row")
 Settings = TypeVar("Settings", Windows, Model, Report)
+_COLUMNS = ["estimate", "se", "lower", "upper", "statistic", "df", "p_value", "n_events", "n_dates", "k_eff", "test"]
+#: Columns of the LaTeX table: heading, factor, decimals.
+_SHOWN = {
+    "estimate": (r"CAR (\%)", 100, 2),
+    "se": (r"SE (\%)", 100, 2),
+    "lower": (r"lower (\%)", 100, 2),
+    "upper": (r"upper (\%)", 100, 2),
+    "statistic": ("$t$", 1, 2),
+    "p_value": ("$p$", 1, 3),
+    "n_events": ("$N$", 1, 0),
+    "n_dates": ("$K$", 1, 0),
+}
 
 
 def rows_of(table: pd.DataFrame, kind: type[Row]) -> Records[Row]:
@@ -132,3 +145,26 @@ def _window(value: Any) -> Window:
 def _pair(value: Any) -> tuple[float, float]:
     low, high = value or (math.nan, math.nan)
     return _number(low), _number(high)
+
+
+def effects_frame(effects: Sequence[EffectRow], alpha: float = 0.05) -> pd.DataFrame:
+    """Return effects as a frame, one row for each window, with intervals at the level 1 - ``alpha``."""
+    import pandas as pd
+
+    rows = []
+    for row in effects:
+        lower, upper = interval(row.estimate, row.se, row.df, 1.0 - alpha)
+        rows.append({**asdict(row), "lower": lower, "upper": upper})
+    names = [window_name(row.window) for row in effects]
+    return pd.DataFrame(rows, index=pd.Index(names, name="window"))[_COLUMNS]
+
+
+def effects_latex(frame: pd.DataFrame) -> str:
+    """Return a frame of `effects_frame` as a LaTeX table with the rules of booktabs."""
+    # LaTeX would read a bracket after the end of a line as its option.
+    shown = frame[list(_SHOWN)].set_axis([f"${window}$" for window in frame.index])
+    for name, (heading, factor, decimals) in _SHOWN.items():
+        cells = [f"{factor * value:.{decimals}f}" if value == value else "--" for value in frame[name]]
+        shown = shown.assign(**{name: cells}).rename(columns={name: heading})
+    latex: str = shown.style.to_latex(hrules=True, column_format="@{}l" + "r" * len(_SHOWN) + "@{}")
+    return latex

@@ -155,8 +155,7 @@ def _tables(found: MarketResult, config: StudyConfig, mic: str, shocks: pa.Array
         "quality": [],
         "aar": [row for group in found.groups for row in _aar_rows(group, found)],
         "event_days": [
-            day_row(tau, *({**_effect(means, config), "n_events": means.n} for means in both))
-            for tau, *both in means_by_day(everyone.sums, day)
+            day_row(tau, *(_effect(means, config) for means in both)) for tau, *both in means_by_day(everyone.sums, day)
         ],
         "shocks": list(_shock_rows(everyone, found, shocks)),
         "tests": [{**row_of(test), "window": window_name(test.window)} for test in tests],
@@ -175,7 +174,8 @@ def _tables(found: MarketResult, config: StudyConfig, mic: str, shocks: pa.Array
 
 
 def _effect(means: Any, config: StudyConfig) -> dict[str, Any]:
-    return {**mean_over_dates(means.values, means.overlap, config.tests.alternative), "n_dates": len(means.values)}
+    told = mean_over_dates(means.values, means.overlap, config.tests.alternative)
+    return {**told, "n_events": means.n, "n_dates": len(means.values)}
 
 
 def _aar_rows(group: GroupResult, found: MarketResult) -> Iterator[dict[str, Any]]:

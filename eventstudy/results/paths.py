@@ -13,6 +13,7 @@ from eventstudy.core.arrays import Dates, Floats
 from eventstudy.core.returns import MarketPanel, ReturnsPanel
 from eventstudy.core.statistics import Sample
 from eventstudy.core.statistics.overlap import date_overlap
+from eventstudy.core.windows import EventPanel
 from eventstudy.results.effect import of_mean
 
 #: Largest number of dates for which the table has the single paths besides their mean.
@@ -65,13 +66,14 @@ def path_rows(sample: Sample, base: int) -> Iterator[dict[str, Any]]:
         yield {"group": sample.group, "shock_id": "", "day0": "", **row, "n_dates": row["n_dates"] or most}
 
 
-def sector_rows(returns: ReturnsPanel, tickers: Collection[str], first: int) -> Iterator[dict[str, Any]]:
+def sector_rows(returns: ReturnsPanel, panel: EventPanel) -> Iterator[dict[str, Any]]:
     """Yield the last session of each week with the index of the sector and that of its benchmarks; both start at 100.
 
-    The sector's return is the equally weighted mean of these securities' daily returns; the benchmark's return is the
-    mean over the indices of the securities with a return on the day. Both begin half a year before ``first`` (days
-    since 1970).
+    The sector's return is the equally weighted mean of the daily returns of the panel's securities; the benchmark's
+    return is the mean over the indices of the securities with a return on the day. Both begin half a year before the
+    first day 0.
     """
+    tickers, first = set(panel.ticker.tolist()), int(panel.day0.min())
     parts = [_daily(market, tickers) for market in returns.markets.values()]
     days = np.unique(np.concatenate([sessions for sessions, *_ in parts]))
     days = days[days >= np.datetime64(first - BEFORE, "D")]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from eventstudy.config import Model, Report, Windows
 from eventstudy.registry import VIEWS
-from eventstudy.results.estimates import effects_frame, effects_latex
 from eventstudy.results.from_tables import (
     counts_of,
     effect_of,
+    effects_frame,
+    effects_latex,
     no_rows,
     rows_of,
     settings_of,
@@ -41,7 +42,7 @@ from eventstudy.results.records import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from eventstudy.results.explored import Explored
+    from eventstudy.results.study_run import Explored
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,8 +281,7 @@ class StudyResult:
         """
         pack = Path(folder)
         pack.mkdir(parents=True, exist_ok=True)
-        templates = Path(self.report.templates) if self.report.templates else None
-        VIEWS["pack"](self, pack, formats=tuple(formats) or self.report.formats, templates=templates)
+        VIEWS["pack"](self, pack, formats=tuple(formats) or self.report.formats)
         return pack
 
     def _repr_html_(self) -> str:

@@ -20,9 +20,10 @@ from eventstudy.messages import catalogue, code_of, joined, kind_of, retold, say
 from eventstudy.results.columns import row_of, window_name
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.diagnostics import diagnose, diagnose_study
-from eventstudy.results.effect import effects_by_window, headline_effect
-from eventstudy.results.evidence import (
+from eventstudy.results.effect import (
     date_power,
+    effects_by_window,
+    headline_effect,
     main_windows,
     overlapping_dates,
     small_table,

@@ -47,7 +47,9 @@ def build_tables(run: StudyRun, aar: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """
     computed, config, optional = run.computed, run.config, run.parts.optional
     abnormal, windows, kind = computed.abnormal, run.windows, config.study.kind
-    labelled, base = _labelled(run), base_day(config.windows.drop if run.asked else windows[0])
+    base, head = base_day(config.windows.drop if run.asked else windows[0]), run.headline.group
+    prefix = "label=" if head == "all" else f"{head};label="
+    labelled = [sample for sample in run.samples if sample.group == head or sample.group.startswith(prefix)]
     asked: Mapping[str, Sequence[Mapping[str, Any]]]
     if run.found is None:
         asked = {"event_days": effects_by_day(run.headline)}
@@ -60,7 +62,7 @@ def build_tables(run: StudyRun, aar: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "estimation_cuts": _cut_rows(computed),
         "quality": [row_of(finding) for finding in computed.findings],
         "paths": [row for sample in labelled for row in path_rows(sample, base)],
-        "sector_index": list(_sector_rows(run)) if kind == "return" else [],
+        "sector_index": list(sector_rows(computed.returns, run.headline.abnormal.panel)) if kind == "return" else [],
         "shocks": list(_shock_rows(run, windows)),
         "tests": [{**row_of(test), "window": window_name(test.window)} for test in run.tests],
         "regressions": list(regression_rows(run.headline, run.own, windows, run.parts)),
@@ -319,18 +321,6 @@ def _shock_rows(run: StudyRun, windows: Sequence[Window]) -> Iterator[dict[str, 
                 "lower": lower,
                 "upper": upper,
             }
-
-
-def _labelled(run: StudyRun) -> list[Sample]:
-    """Return the headline group and its labels."""
-    head = run.headline.group
-    prefix = "label=" if head == "all" else f"{head};label="
-    return [sample for sample in run.samples if sample.group == head or sample.group.startswith(prefix)]
-
-
-def _sector_rows(run: StudyRun) -> Iterator[dict[str, Any]]:
-    panel = run.headline.abnormal.panel
-    return sector_rows(run.computed.returns, set(panel.ticker.tolist()), int(panel.day0.min()))
 
 
 def _multiplicity_rows(samples: Sequence[Sample], run: StudyRun) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Draws in batches, each with a stream of random numbers of its own."""
+"""Run draws in batches, each with its own stream of random numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from eventstudy.workers import run_blocks
 
 Result = TypeVar("Result")
-#: Draws that are made at once.
+#: Number of draws in a batch.
 BATCH = 20
 
 
@@ -24,9 +24,9 @@ def run_batches(
     scheduler: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Result]:
-    """Return ``function`` of every batch, a number of draws and a seed: the same whatever the workers of `run_blocks`.
+    """Apply ``function`` to every batch (number of draws and seed); results do not depend on the workers.
 
-    ``progress`` is called with the draws done and all draws.
+    ``progress`` is called with the number of finished draws and of all draws.
     """
     sizes = [min(BATCH, draws - done) for done in range(0, draws, BATCH)]
     return run_blocks(

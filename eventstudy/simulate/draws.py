@@ -20,8 +20,8 @@ from eventstudy.simulate.plan import BROWN_WARNER_TEST, DAY0, DENSE, PAIRS, REGI
 from eventstudy.simulate.pseudo_events import Pool, dense_dates, dense_rows, simulated_returns, spacing, uneventful
 from eventstudy.simulate.rates import Case, Rate, Simulation
 
-#: (case, test, window) to [draws to which the test applied, rejections, sum of the draws' own targets, sum
-#: of what their dates are worth].
+#: (case, test, window) to [draws to which the test applied, rejections, sum of the draws' own targets, sum of
+#: their k_eff].
 Tally = dict[tuple[Case, str, Window], NDArray[np.float64]]
 
 
@@ -35,7 +35,7 @@ def simulate(
     scheduler: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Simulation:
-    """Count how often the tests reject, in every design: those of ``tests.names``, or all.
+    """Count how often the tests (of ``tests.names``, or all) reject in every design.
 
     Draws come in batches, see `run_batches`: the counts do not depend on ``jobs``, ``engine`` and ``scheduler``.
     """
@@ -111,8 +111,8 @@ def draw_dates(
 ) -> NDArray[np.intp]:
     """Draw ``dates`` of the eligible rows for each draw, at least ``apart`` rows from each other.
 
-    Rows are tried in random order. One that is kept rules out at most two of the largest possible
-    set, so that with room for twice as many dates every order succeeds. Shape (draws, dates).
+    Rows are tried in random order. Each kept row excludes at most two of the largest possible set, so with room for
+    twice as many dates every order succeeds. Shape (draws, dates).
     """
     drawn = np.empty((draws, dates), dtype=np.intp)
     for draw in range(draws):
@@ -137,7 +137,7 @@ def _dropped(sample: Sample, effect: float) -> Sample:
 
 
 def _changed(residuals: NDArray[np.float64], design: str, dates: NDArray[np.intp], plan: Plan) -> NDArray[np.float64]:
-    """Return the history's residuals, (T, n), as the design has them."""
+    """Return the history's residuals, (T, n), changed as in the design."""
     days = np.arange(len(residuals))
     if design == "dense_regime":
         return residuals * np.where(days >= dates[len(dates) // 2], REGIME, 1.0)[:, None]
@@ -151,7 +151,7 @@ def _changed(residuals: NDArray[np.float64], design: str, dates: NDArray[np.intp
 
 
 class _Batch:
-    """The draws of one batch, each design in turn, and what they count up to."""
+    """The draws of one batch in all designs, and their counts."""
 
     def __init__(self, pool: Pool, config: StudyConfig, plan: Plan, draws: int, rng: np.random.Generator) -> None:
         self.pool, self.config, self.plan, self.draws, self.rng = pool, config, plan, draws, rng
@@ -171,7 +171,8 @@ class _Batch:
         columns: NDArray[np.intp],
         correlations: NDArray[np.float64] | None = None,
     ) -> Iterator[Sample]:
-        """Cut and fit pseudo-events at ``rows`` (draws, K) and ``columns`` (draws, K, peers); a sample a draw."""
+        """Cut and fit pseudo-events at ``rows`` (draws, K) and ``columns`` (draws, K, peers); one sample for each
+        draw."""
         abnormal = _abnormal(pool, self.config, rows, columns)
         size = len(abnormal) // self.draws
         for draw in range(self.draws):
@@ -200,7 +201,7 @@ class _Batch:
         self.tally.setdefault((case, test, window), np.zeros(4))[:] += values
 
     def with_power(self, design: str, sample: Sample) -> None:
-        """Count size in every window, and power where a drop on day 0 is seen."""
+        """Count size in every window, and power in windows with day 0."""
         self.add(Case(design), sample, self.plan.windows)
         seen = tuple(window for window in self.plan.windows if window[0] <= 0 <= window[1])
         for effect in self.plan.effects:
@@ -231,7 +232,7 @@ class _Batch:
             self.add(Case("fat_tails"), sample, self.plan.windows)
 
     def repeated(self, returns: NDArray[np.float64], excluded: NDArray[np.bool_]) -> Pool:
-        """Return the pool with one history a draw, side by side: (T, draws n)."""
+        """Return the pool with one history for each draw, side by side: (T, draws n)."""
         side_by_side = (1, self.draws)
         return replace(
             self.pool,
@@ -245,11 +246,11 @@ class _Batch:
         return columns + len(self.pool.tickers) * np.arange(self.draws)[:, None, None]
 
     def dense(self) -> None:
-        """Count dates as dense as the study's own, each draw on a history of its own without the events."""
+        """Count rejections on dates as dense as the study's own; each draw has its own history without the events."""
         pool, plan, draws = self.pool, self.plan, self.draws
         rows = dense_dates(dense_rows(pool, plan.peers), pool.gaps, draws, self.rng)
         possible = pool.candidate if pool.possible is None else pool.possible
-        # The same peers on all dates of a draw, as a study has them, as far as they have their windows.
+        # The same peers on all dates of a draw, as in a study, if they have complete windows.
         key = np.broadcast_to(self.rng.random((draws, 1, possible.shape[1])), possible[rows].shape)
         columns = self.own(_smallest(np.where(possible[rows], key, np.inf), plan.peers))
         histories = [uneventful(pool, self.rng) for _ in range(draws)]

@@ -1,4 +1,4 @@
-"""What is simulated: designs, draws, windows, effects."""
+"""Plan of a simulation: designs, draws, windows, effects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from eventstudy.config import Window
 from eventstudy.errors import ConfigError, nearest
 
-#: How pseudo-events are placed and what is done to them, in the order of the tables.
+#: Designs (placement and changes of pseudo-events), in the order of the tables.
 DESIGNS: Mapping[str, str] = {
     "random": "random dates, one random peer on each",
     "common": "common dates, all peers on each",
@@ -28,25 +28,25 @@ POWER_DESIGNS = ("random", "common")
 DENSE, REGIME = ("dense", "dense_regime", "dense_doubled"), 2.5
 #: Pairs of the check after Brown and Warner (1985), its window, and the one test that they report.
 PAIRS, DAY0, BROWN_WARNER_TEST = 50, (0, 0), "portfolio_t"
-#: Drop that is planted in dense dates, by the root of the window's days.
+#: Drop that is added on dense dates, for each root of the window's number of days.
 PLANTED = 0.01
-#: Peers on each common date where nothing else is asked.
+#: Default number of peers on each common date.
 PEERS = 8
-#: Peers on a common date below which nothing is common.
+#: Smallest number of peers on a common date.
 FEWEST_PEERS = 2
 _WINDOW = re.compile(r"\[\s*([+-]?\d+)\s*,\s*([+-]?\d+)\s*\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is simulated.
+    """Plan of a simulation.
 
     Attributes
     ----------
     draws, dates, peers
         Draws of each design, dates K of each draw, peers on each common date.
     windows
-        Windows that are tested; power only in those that hold day 0.
+        Windows that are tested; power only in windows with day 0.
     effects
         Drops added to day 0, in returns: 0.01 lowers it by 1 %.
     level
@@ -90,9 +90,9 @@ class Plan:
 
 
 def planted(window: Window) -> float:
-    """Mean drop that is planted in a window of dense dates: `PLANTED` times the root of its days.
+    """Mean drop that is added to a window of dense dates: `PLANTED` times the root of its days.
 
-    What can be found grows so with the window, and one figure suits windows of 2 and of 249 days.
+    The standard error grows at the same rate, so one number suits windows of 2 and of 249 days.
     """
     return float(PLANTED * (window[1] - window[0] + 1) ** 0.5)
 

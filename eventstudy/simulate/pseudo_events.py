@@ -1,4 +1,4 @@
-"""Returns from which pseudo-events are drawn, and the sessions on which they can lie."""
+"""Returns from which pseudo-events are drawn, and the possible sessions."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import with_special_sessions
 from eventstudy.simulate.plan import DENSE, FEWEST_PEERS, Plan
 
-#: Sessions around the study's own events that no pseudo-event touches.
+#: Sessions around the study's own events without pseudo-events.
 SURROUNDINGS = (-10, 20)
-#: Years of prices before the last event that are asked for, and sessions in a year.
+#: Requested years of prices before the last event, and sessions in a year.
 YEARS, SESSIONS_A_YEAR = 10, 252
 #: Sessions of a history without events that share a sign.
 BLOCK = 21
@@ -42,21 +42,21 @@ class Pool:
     sessions : (T,) datetime64[D]
         Sessions that the region's exchanges share.
     returns : (T, n)
-        With each peer's intercept over the days that pseudo-events can test taken out: after a run-up it
-        would be a true abnormal return wherever the tests assume none.
+        Without each peer's intercept over the testable days: after a run-up it would be a true abnormal return, while
+        the null hypothesis assumes none.
     market_return : (T,)
     flags : (T, n) uint8
     excluded : (T, n) bool
         Days around the study's own events that no estimation uses.
     candidate : (T, n) bool
-        Day 0 could be here: the event window is complete, the estimation window long enough, and neither
-        day 0 nor a tested day lies in the `SURROUNDINGS` of one of the study's own events.
+        Whether this can be a day 0: the event window is complete, the estimation window is long enough, and neither
+        day 0 nor a tested day is in the `SURROUNDINGS` of an event of the study.
     near : (T,) bool, optional
         `SURROUNDINGS` of the study's own events.
     possible : (T, n) bool, optional
-        Day 0 could be here if the study had no events.
+        Whether this could be a day 0 if the study had no events.
     gaps : tuple of int
-        Sessions from each of the study's own dates to the next, as far as they have prices.
+        Sessions from each date of the study to the next, for dates with prices.
     """
 
     region: str
@@ -78,9 +78,9 @@ class Pool:
 
 
 def reaching_back(events: Events, config: StudyConfig) -> StudyConfig:
-    """Return settings for the request of prices: as if the first event's estimation began ten years ago.
+    """Return settings for the price request, with an estimation window that begins ten years earlier.
 
-    A study needs prices around its events alone, a simulation as many years as there are.
+    A study needs prices only around its events, a simulation as many years as possible.
     """
     days = [instant_utc(event.timestamp).date() for event in events]
     missing = YEARS - (max(days) - min(days)).days / 365.25
@@ -92,19 +92,17 @@ def reaching_back(events: Events, config: StudyConfig) -> StudyConfig:
 def draw_pool(
     events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, *, region: str | None = None
 ) -> Pool:
-    """Return the region's peers' returns with the places where pseudo-events can be.
+    """Return the returns of a region's peers with the possible sessions of pseudo-events.
 
-    Without ``region`` it is the one with the most sessions on which ``plan.peers`` peers are
-    candidates. Exchanges of one region with one benchmark are pooled, since they share sessions. A
-    return after a gap is missing, whatever ``returns.gaps`` says.
+    The default region is that with the most sessions on which ``plan.peers`` peers are candidates. Exchanges of one
+    region with one benchmark are pooled, since they share sessions. A return after a gap is always missing.
 
     Raises
     ------
     ConfigError
-        For an unknown region, windows that do not fit into the event window, or a model that wants
-        more than the index.
+        For an unknown region, windows outside the event window, or a model that needs more than the index.
     EstimationError
-        If there is no room for twice as many dates as a draw needs, event windows apart.
+        If there is no room for twice as many dates as a draw needs, with separate event windows.
     PriceError
         If prices are suspect and ``prices.accept_suspect`` is not set.
     """
@@ -117,10 +115,10 @@ def draw_pool(
 def draw_fitting(
     events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, *, region: str | None = None
 ) -> tuple[Pool, Plan]:
-    """Return a pool as `draw_pool`, and the plan with as many of its peers as there is room for.
+    """Return a pool as `draw_pool`, and the plan with the largest possible number of peers.
 
-    A sector of five peers cannot put eight on a date: the number falls from ``plan.peers`` until the
-    dates of a draw find room. What `draw_pool` raises is raised where two peers find none either.
+    The number of peers on a date is reduced from ``plan.peers`` until the dates of a draw fit. If they do not fit with
+    two peers, the errors of `draw_pool` are raised.
     """
     pools = _pools(events, config, prices, plan, region)
     for peers in range(plan.peers, FEWEST_PEERS - 1, -1):
@@ -132,9 +130,9 @@ def draw_fitting(
 
 
 def _roomiest(pools: Sequence[Pool], plan: Plan, config: StudyConfig) -> tuple[Pool, str]:
-    """Return the pool with most places, and what it lacks for the plan; nothing where there is room.
+    """Return the pool with most possible sessions, and its problem for the plan; empty if there is room.
 
-    Room is counted in dates whose windows are apart; where only dense dates are drawn, in sessions.
+    Room is counted in dates with separate windows; if only dense dates are drawn, in sessions.
     """
     if set(plan.designs) - set(DENSE):
         pool, gap = max(pools, key=lambda pool: len(pool.eligible(plan.peers))), spacing(plan, config)
@@ -161,7 +159,7 @@ def _roomiest(pools: Sequence[Pool], plan: Plan, config: StudyConfig) -> tuple[P
 
 
 def _pools(events: Events, config: StudyConfig, prices: PriceTable, plan: Plan, region: str | None) -> list[Pool]:
-    """Pools of all regions that have prices, or of the one that is named; at least one."""
+    """Pools of all regions with prices, or of the named region; at least one."""
     _check(plan, config)
     config = replace(config, returns=replace(config.returns, gaps="missing"))
     alignments = calendars.align_all(events, config)
@@ -234,7 +232,7 @@ def _pool(
     used = candidate.any(axis=0) if candidate.any() else possible.any(axis=0)
     shocks = [first_days.get(market.mic, {}) for market in markets]
     own = {name: min(m[name] for m in shocks if name in m) for m in shocks for name in m}
-    # Distinct days of the study's own dates, those on which a window is complete.
+    # Distinct dates of the study on which a window is complete.
     at = np.unique(np.searchsorted(shared, np.array(list(own.values()), dtype="datetime64[D]")))
     at = at[at < len(shared)]
     tickers = np.array([ticker for market in markets for ticker in market.tickers])[used]
@@ -306,7 +304,7 @@ def spacing(plan: Plan, config: StudyConfig) -> int:
 
 
 def dense_rows(pool: Pool, peers: int) -> NDArray[np.intp]:
-    """Rows on which at least ``peers`` securities could have day 0 if the study had no events."""
+    """Rows on which at least ``peers`` securities could have a day 0 if the study had no events."""
     possible = pool.candidate if pool.possible is None else pool.possible
     return np.flatnonzero(possible.sum(axis=1) >= peers)
 
@@ -314,9 +312,8 @@ def dense_rows(pool: Pool, peers: int) -> NDArray[np.intp]:
 def dense_dates(rows: NDArray[np.intp], gaps: Sequence[int], draws: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Draw dates that follow each other as the study's own do, shape (draws, K), ascending.
 
-    Each draw takes the gaps in an order of its own and begins on one of ``rows`` at random. A date beyond
-    the last row goes on at the first one. A date on a row that is not among them, or that is taken, moves
-    on to the next that is free.
+    Each draw uses the gaps in random order and begins on a random one of ``rows``. A date after the last row continues
+    at the first one. A date on another row, or on one already used, moves to the next free row.
     """
     drawn = np.empty((draws, len(gaps) + 1), dtype=np.intp)
     length = int(rows[-1] - rows[0]) + 1
@@ -337,9 +334,9 @@ def uneventful(pool: Pool, rng: np.random.Generator) -> tuple[NDArray[np.float64
     """Expected returns and residuals of a history without the study's events, both (T, n).
 
     Residuals of the sessions in ``pool.near`` are those of other sessions, drawn at random and the same
-    for all peers, so that their correlation stays. The intercept of the whole is taken out, and each
-    `BLOCK` of sessions gets a random sign, the same for all peers: without it the residuals of long
-    windows, which together hold most of the history, would add up to nothing, as its whole does.
+    for all peers, so that their correlation is preserved. The intercept of the whole history is removed, and each
+    `BLOCK` of sessions gets a random sign, the same for all peers. Without these signs the residuals of long windows,
+    which cover most of the history, would sum to nearly zero.
     """
     _, beta, residuals = history_fit(pool.returns, pool.market_return)
     there = np.isfinite(residuals)
@@ -356,13 +353,13 @@ def uneventful(pool: Pool, rng: np.random.Generator) -> tuple[NDArray[np.float64
 
 
 def simulated_returns(pool: Pool, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Simulate histories with t(5) residuals, shape (T, draws n), NaN where the peers' own are.
+    """Simulate histories with t(5) residuals, shape (T, draws n), NaN if the peers' returns are.
 
     Notes
     -----
     R_it = beta_i R_mt + s_i u_it, with u_t multivariate t(5) of unit variance and with the correlations
-    of the residuals over the whole history, moved to the nearest positive semidefinite matrix by
-    clipping its eigenvalues. Betas and s_i are those of the whole history.
+    of the residuals over the whole history, made positive semidefinite by clipping its eigenvalues. Betas and s_i are
+    those of the whole history.
     """
     _, beta, residuals = history_fit(pool.returns, pool.market_return)
     days = np.broadcast_to(np.arange(len(residuals), dtype=np.int32), residuals.T.shape)

@@ -1,4 +1,4 @@
-"""How often each test rejected, with its Monte Carlo error."""
+"""Rejection rates of the tests, with Monte Carlo errors."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """How often one test rejected in one case; ``n_draws`` counts the draws to which it applied.
+    """Rejection rate of one test in one case; ``n_draws`` is the number of draws to which it applied.
 
     ``target`` is the nominal level without an effect, the analytic power in the Brown-Warner check,
-    NaN where there is none; ``k_eff`` what the dates are worth where their windows overlap, the mean over
-    these draws.
+    NaN if there is none; ``k_eff`` is the mean over these draws of the number of dates without overlap that carry the
+    same information.
     """
 
     case: Case
@@ -72,7 +72,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """Rates of all tests, and what they were measured on.
+    """Rates of all tests, and the data of the simulation.
 
     ``rbar`` is the mean residual correlation of the peers on one date, ``sigma`` the root mean square
     of the residual standard deviations, both over the draws.

@@ -1,4 +1,4 @@
-"""Simulated sectors: abnormal returns with clustered volatility and jumps, and the falls in them."""
+"""Simulate sectors: abnormal returns with clustered volatility and jumps, and their falls."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from eventstudy.config import Reversal, Window, Windows
 from eventstudy.reversal.estimator import Falls, is_control
 from eventstudy.reversal.verdict import Past
 
-#: Sessions of a simulated sector, and those before them that no one sees.
+#: Sessions of a simulated sector, and burn-in sessions before them.
 SESSIONS, BURN_IN = 2_100, 300
 #: Standard deviation of a usual day.
 DAILY = 0.018
-#: GARCH(1,1): what a squared shock, and what yesterday's variance adds to today's.
+#: GARCH(1,1): weights of yesterday's squared shock and of yesterday's variance.
 ARCH, GARCH = 0.08, 0.90
 DEGREES = 5
 #: Persistence of the slow logarithm of volatility, and its daily standard deviation.
 SLOW, SLOW_SD = 0.998, 0.02
 #: Share of days that jump, and the jump's standard deviation in usual days.
 JUMPS, JUMP_SD = 0.01, 3.0
-#: Decay of the recent variance, and days that its first value is the mean of.
+#: Decay of the recent variance, and number of days for its starting value.
 DECAY, FIRST_DAYS = 0.94, 60
-#: A price limit in usual days: what a day may not move is carried over to the next.
+#: Price limit in standard deviations of a usual day; the rest of a larger move is carried to the next day.
 LIMIT = 3.0
 #: Sessions of the run-up before day 0.
 RUN_UP = 60
-#: Sessions that histories made of a sector's own returns keep in order, and those of a week.
+#: Block length in sessions for histories from a sector's own returns, and sessions in a week.
 HALF_YEAR, SESSIONS_A_WEEK = 125, 5
 
 
 def sector_returns(count: int, rng: np.random.Generator, *, limits: bool = False) -> NDArray[np.float64]:
-    """Simulate abnormal returns of sectors in which nothing happens, (count, T).
+    """Simulate abnormal returns of sectors without effects, (count, T).
 
     Notes
     -----
@@ -62,7 +62,7 @@ def sector_returns(count: int, rng: np.random.Generator, *, limits: bool = False
 
 
 def reordered(returns: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return histories of the length of one, (T,), made of its own half-years drawn at random, (count, T)."""
+    """Return histories of the same length as a given one (T,), from its half-years in random order, (count, T)."""
     days = len(returns)
     starts = rng.integers(days, size=(count, -(-days // HALF_YEAR)))
     rows = (starts[:, :, None] + np.arange(HALF_YEAR)).reshape(count, -1)[:, :days] % days
@@ -71,13 +71,12 @@ def reordered(returns: NDArray[np.float64], count: int, rng: np.random.Generator
 
 
 def pasts(returns: NDArray[np.float64], windows: Windows, rule: Reversal) -> list[Past]:
-    """Find the falls of every sector, the rows of ``returns`` (n, T), each a stratum of its own.
+    """Find the falls of every sector (rows of ``returns`` (n, T)); each sector is a stratum.
 
     Notes
     -----
     sigma is the standard deviation over the estimation window, the recent one the root of the exponentially
-    weighted mean of squares at the close of the drop window; as in a study, but that returns are abnormal
-    already.
+    weighted mean of squares at the close of the drop window, as in a study (here the returns are already abnormal).
     """
     days, (first, last) = returns.shape[1], windows.estimation
     at = np.arange(max(-first, RUN_UP), days - windows.post[1])
@@ -116,7 +115,7 @@ def pasts(returns: NDArray[np.float64], windows: Windows, rule: Reversal) -> lis
 
 
 def together(parts: Sequence[Past]) -> Past:
-    """Put the falls of several sectors into one."""
+    """Join the falls of several sectors."""
     arrays = {
         name: np.concatenate([getattr(part.falls, name) for part in parts])
         for name in Falls.__slots__
@@ -131,5 +130,5 @@ def together(parts: Sequence[Past]) -> Past:
 
 
 def _running(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums of the values before each day, and of all, (n, T + 1)."""
+    """Running sums of the values before each day, and of all values, (n, T + 1)."""
     return np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)

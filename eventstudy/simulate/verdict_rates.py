@@ -1,4 +1,4 @@
-"""Size and power of the verdict itself: lists of pseudo-events, judged as a study's own list is."""
+"""Size and power of the verdict: lists of pseudo-events get verdicts in the same way as a study."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from eventstudy.reversal.verdict import (
 from eventstudy.simulate.batches import run_batches
 from eventstudy.simulate.sectors import pasts, reordered, sector_returns, together
 
-#: Designs in the order of the tables, by what they are drawn from; `VerdictPlan.designs` names them.
+#: Designs in the order of the tables, by the source of the draws; `VerdictPlan.designs` names them.
 OWN = {"own_day": "day", "own_first": "first", "own_slide": "slide"}
 BLOCKS = {"blocks_day": "day", "blocks_first": "first"}
 SIMULATED = {"simulated_day": "day", "simulated_first": "first", "simulated_slide": "slide"}
@@ -42,18 +42,17 @@ POOLED = {"pooled_12": 12, "pooled_24": 24}
 THIS_LIST = "this_list"
 DESIGNS = (THIS_LIST, *OWN, *BLOCKS, *SIMULATED, *OTHERS, *POOLED)
 KINDS = (REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE)
-#: Share of its drop that every fall makes up for in `common_reversal`.
+#: Share of the drop that every fall recovers in `common_reversal`.
 MADE_UP = 0.5
-#: A drop that was followed by more than the usual drop is so often left to be labelled in `hindsight`, another
-#: one so often.
+#: Probabilities of a label in `hindsight`: for drops with a later return above that of the usual drop, and for others.
 LABELLED = (0.75, 0.25)
-#: (design, dates asked, effect) to [draws, dates used, dates they are worth, four kinds of verdict, p <= 5 %].
+#: (design, requested dates, effect) to [draws, dates used, their k_eff, four kinds of verdict, p <= 5 %].
 Tally = dict[tuple[str, int, float], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictPlan:
-    """What is simulated: draws of each design, dates asked for, true effects in returns (0 is always among them)."""
+    """Plan: draws of each design, requested numbers of dates, true effects in returns (0 is always included)."""
 
     draws: int = 400
     dates: tuple[int, ...] = (1, 2, 3, 6, 10, 20)
@@ -70,18 +69,18 @@ class VerdictPlan:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a study gives to draw from.
+    """Data of a study for the draws.
 
     Attributes
     ----------
     past
-        Falls of its peers with no event of the study near.
+        Falls of its peers away from the study's events.
     sets
-        Strata that lists are drawn from, peer sets without a common security, that with most drops first.
+        Strata for the lists: peer sets without a common security, the one with most drops first.
     returns : (T,)
-        Daily abnormal returns of the first set's portfolio, the surroundings of the events left out.
+        Daily abnormal returns of the first set's portfolio, without the surroundings of the events.
     asked
-        Dates behind its own verdict, by stratum.
+        Numbers of dates in its own verdict, by stratum.
     """
 
     past: Past
@@ -91,16 +90,17 @@ class Material:
 
     @property
     def own(self) -> Past:
-        """Falls of the sets alone: a study that names only these has no set that is linked to another."""
+        """Falls of the selected sets only, which have no common peers."""
         past = self.past.take(np.isin(self.past.falls.stratum, self.sets))
         return replace(past, falls=replace(past.falls, family=np.zeros(0, dtype=np.str_)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictRate:
-    """How often one design had which verdict; ``k`` dates asked, ``k_used`` and ``k_eff`` means over the draws.
+    """Frequencies of the verdicts in one design; ``k`` is the requested number of dates, ``k_used`` and ``k_eff`` are
+    means over the draws.
 
-    ``p_below`` is the share of draws with p of at most 5 %, which for one or two dates no verdict rests on.
+    ``p_below`` is the share of draws with p of at most 5 %; with one or two dates the verdict does not use it.
     """
 
     design: str
@@ -119,10 +119,10 @@ class VerdictRate:
 def draw_material(
     events: Events, config: StudyConfig, prices: PriceTable, *, region: str | None = None, peer_set: str | None = None
 ) -> Material:
-    """Return what a study's own history gives to draw from.
+    """Return the data of a study's own history for the draws.
 
-    Of the peer sets that its shocks name, in the order of their drops, each is drawn from that has no security in
-    common with one before it. ``region`` admits only sets of that region, ``peer_set`` one alone.
+    Of the peer sets that its shocks name, in the order of their numbers of drops, each set without a common security
+    with an earlier one is used. ``region`` restricts the sets to one region, ``peer_set`` to one set.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def draw_material(
 
 
 def disjoint(sets: Sequence[str]) -> tuple[str, ...]:
-    """Return the strata that have no security in common with one that was kept before them."""
+    """Return the strata without a common security with an earlier kept stratum."""
     kept: list[str] = []
     for name in sets:
         if not set(name.split(", ")) & set(", ".join(kept).split(", ")):
@@ -166,7 +166,7 @@ def disjoint(sets: Sequence[str]) -> tuple[str, ...]:
 
 
 def portfolio_returns(history: History, tickers: Sequence[str], event_days: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return daily abnormal returns of a peer portfolio, the surroundings of events left out, (T,).
+    """Return daily abnormal returns of a peer portfolio, without the surroundings of events, (T,).
 
     The expected return of each day is that of a model whose estimation window ends before it, as at an event.
     """
@@ -237,7 +237,7 @@ def _rate(key: tuple[str, int, float], counts: NDArray[np.float64]) -> VerdictRa
 def _run_batch(
     material: Material, config: StudyConfig, plan: VerdictPlan, task: tuple[int, np.random.SeedSequence]
 ) -> Tally:
-    """Return the counts of one batch; a design has the same draws whatever others are simulated."""
+    """Return the counts of one batch; the draws of a design do not depend on the other designs."""
     draws, seed = task
     effects = (0.0, *plan.effects)
     tally: Tally = {}
@@ -257,7 +257,7 @@ def _run_batch(
 def _lists(
     design: str, material: Material, config: StudyConfig, plan: VerdictPlan, draws: int, rng: np.random.Generator
 ) -> Iterator[tuple[Past, Mapping[str, int] | int, str]]:
-    """Yield for each list of a design the falls to draw from, the dates wanted, and the placement."""
+    """Yield for each list of a design the falls, the numbers of dates, and the placement."""
     if design not in plan.designs:
         return
     if design == THIS_LIST:
@@ -281,7 +281,7 @@ def _lists(
 
 
 def _changed(past: Past, design: str, rng: np.random.Generator) -> Past:
-    """Return the falls of a sector as the design has them."""
+    """Return the falls of a sector, changed as in the design."""
     falls = past.falls
     if design == "common_reversal":
         return replace(past, falls=replace(falls, post=falls.post - MADE_UP * past.drop))

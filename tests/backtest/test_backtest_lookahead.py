@@ -9,11 +9,11 @@ import pytest
 from tapes import random_shocks, random_tapes
 
 from eventstudy.backtest.costs import CostTable, cost_table
+from eventstudy.backtest.evaluate import choose, ended_at
 from eventstudy.backtest.past_view import Floats, LookAheadError, PastView, Tape
 from eventstudy.backtest.portfolio import daily, run
-from eventstudy.backtest.rule import Rule, Shock, decide, decision_time
+from eventstudy.backtest.rule import Decision, Rule, Shock, decision_time, judge_shock, orders_of
 from eventstudy.backtest.statistics import sharpe
-from eventstudy.backtest.walk_forward import choose, ended_at
 from eventstudy.config import Reversal
 from eventstudy.errors import Reason
 from eventstudy.messages import text
@@ -23,6 +23,10 @@ FREE = CostTable(())
 #: Half of all random shocks count as drops, so that orders are there to compare.
 LAX = Rule(criteria=Reversal(drop_k=0.0, drop_min=0.0, share_negative=0.0))
 PRICES = ("price", "open", "low", "close", "volume", "index", "fx")
+
+
+def decide(rule: Rule, past: PastView, shock: Shock) -> Decision:
+    return orders_of(rule, past, shock, judge_shock(rule, past, shock))
 
 
 def poisoned(tapes: dict[str, Tape], now: int, rng: np.random.Generator) -> dict[str, Tape]:

@@ -15,7 +15,7 @@ from eventstudy.backtest.costs import cost_table
 from eventstudy.backtest.evaluate import EVERY_DROP, PLACEBO, evaluate
 from eventstudy.backtest.portfolio import daily, run
 from eventstudy.backtest.rule import Rule, rule_of
-from eventstudy.backtest.statistics import deflated_sharpe
+from eventstudy.backtest.statistics import deflated_sharpe, sharpe, skewness_kurtosis
 from eventstudy.backtest.tapes import placebo_shocks
 from eventstudy.backtest.trading import comparable
 from eventstudy.backtest.trials import question_of, rule_digest
@@ -136,12 +136,12 @@ def test_the_ratio_is_deflated_by_every_trial_there_was(tmp_path: Path) -> None:
     assert counted == [17, 12, 2, 3]
     assert told["trials"] == "17 trading specifications: 12 of this run, 2 more in trials.jsonl, 3 declared"
     assert set(found.evaluation.before) == {"elsewhere", "never"}
-    report = found.evaluation.records[RULE].sharpe
+    report, returns = found.evaluation.records[RULE].ratio, found.evaluation.series[RULE].returns
     ratios = [value for value in (*own.values(), 0.2) if np.isfinite(value)]
     assert report.dsr == pytest.approx(
-        deflated_sharpe(report.daily, report.n_days, report.skewness, report.kurtosis, trial_ratios=ratios, trials=17)
+        deflated_sharpe(sharpe(returns), len(returns), *skewness_kurtosis(returns), trial_ratios=ratios, trials=17)
     )
-    assert report.dsr < alone.evaluation.records[RULE].sharpe.dsr
+    assert report.dsr < alone.evaluation.records[RULE].ratio.dsr
     # Another question makes the same rules other trials; another unit of the volume does not.
     same = trade_study(*study_of(tmp_path, "prices.volume_unit={XNYS=100}"))
     assert set(own) <= {row["specification"] for row in rows(same)["specifications"]}

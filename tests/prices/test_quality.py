@@ -23,7 +23,6 @@ from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import sessions
 from eventstudy.messages import text
 from eventstudy.prices import PriceOutcome, PriceRequest, PriceSeries, PriceTable
-from eventstudy.prices.aliases import with_aliases
 from eventstudy.prices.files import FilesProvider
 from eventstudy.prices.quality import (
     QualityFinding,
@@ -34,7 +33,7 @@ from eventstudy.prices.quality import (
     with_special_sessions,
 )
 from eventstudy.prices.quality.moves import SPLITS
-from eventstudy.prices.sources import get_prices, price_request
+from eventstudy.prices.sources import get_prices, price_request, with_aliases
 from eventstudy.prices.table import price_unit
 
 PROJECT = Path(__file__).parents[2]

@@ -22,11 +22,11 @@ from eventstudy.errors import ConfigError, IntegrityError, PriceError
 from eventstudy.messages import text
 from eventstudy.prices import PROVIDERS, PriceRequest, PriceSeries
 from eventstudy.prices.fetch import fetch_snapshot, snapshots_folder
-from eventstudy.prices.rewritten import diff_snapshots
 from eventstudy.prices.snapshot import (
     ARRAYS,
     Snapshot,
     content_sha256,
+    diff_snapshots,
     is_snapshot,
     open_snapshot,
     read_series,

@@ -13,11 +13,11 @@ from test_overlap import study
 
 from eventstudy.core.statistics.dates import dates_needed
 from eventstudy.messages import catalogue, said
-from eventstudy.report.render.text import summary_text
+from eventstudy.report.render.views import summary_text
 from eventstudy.report.sections.answer import small_table
 from eventstudy.report.terminal import print_summary
 from eventstudy.report.wording import amount, p_text
-from eventstudy.results.evidence import LITTLE, date_power, which_to_trust, worth_of_dates
+from eventstudy.results.effect import LITTLE, date_power, which_to_trust, worth_of_dates
 from eventstudy.results.result import StudyResult
 
 

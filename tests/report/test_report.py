@@ -32,13 +32,13 @@ from eventstudy.report.document import Facts, FigureBlock, Paragraph, TableBlock
 from eventstudy.report.document import table as table_of
 from eventstudy.report.pack import write_pack
 from eventstudy.report.pages import study_document
-from eventstudy.report.render.csv import csv_safe
+from eventstudy.report.render.data import csv_safe
 from eventstudy.report.render.html import font_faces
 from eventstudy.report.render.tex import escaped, tabular
 from eventstudy.report.render.xlsx import IN_CSV_ALONE
 from eventstudy.report.sections.answer import headline
-from eventstudy.report.sections.day0 import alignment
 from eventstudy.report.sections.evidence import in_question
+from eventstudy.report.sections.ledger import alignment
 from eventstudy.report.sections.ledger import matrix as ledger_matrix
 from eventstudy.report.sections.tests import leading_tests
 from eventstudy.report.terminal import print_summary
@@ -709,22 +709,30 @@ def test_parquet_gives_back_the_tables(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(back, table.reset_index(drop=True), check_dtype=False)
 
 
+def _with_templates(folder: Path) -> StudyResult:
+    """The small study with templates of its own in its settings."""
+    result = small_study()
+    settings = {**result.manifest.get("settings", {}), "report": {"templates": str(folder)}}
+    return replace(result, manifest={**result.manifest, "settings": settings})
+
+
 def test_own_templates_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
     own, first, second = (tmp_path / name for name in ("own", "first", "second"))
     for folder in (own, first, second):
         folder.mkdir()
     (own / "report.html.j2").write_text("<p>{{ verdict.sentence }}</p>", encoding="utf-8")
-    write_pack(small_study(), first, formats=("html", "pdf"), templates=own)
+    result = _with_templates(own)
+    write_pack(result, first, formats=("html", "pdf"))
     assert (first / "report.html").read_text(encoding="utf-8") == f"<p>{escape(SENTENCE)}</p>\n"
     assert "Comparison with all other falls" in _pdf_pages(first / "report.pdf")[1]
     (own / "report.html.j2").write_text("{{ no_such_name }}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"report\.html\.j2.*cannot be filled in: 'no_such_name' is undefined"):
-        write_pack(small_study(), second, formats=("html",), templates=own)
+        write_pack(result, second, formats=("html",))
     (own / "report.typ").write_text("#let x = ", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"report\.typ.*does not compile"):
-        write_pack(small_study(), second, formats=("pdf",), templates=own)
+        write_pack(result, second, formats=("pdf",))
     with pytest.raises(ConfigError, match=r"report\.templates names one"):
-        write_pack(small_study(), second, formats=("pdf",), templates=tmp_path / "absent")
+        write_pack(_with_templates(tmp_path / "absent"), second, formats=("pdf",))
 
 
 def test_the_report_of_a_large_study_stays_small(tmp_path: Path) -> None:

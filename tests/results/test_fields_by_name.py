@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from panels import make_panel
 
+from eventstudy.backtest.outcome import record_row
 from eventstudy.backtest.track_record import record
-from eventstudy.backtest.trade_tables import record_row
 from eventstudy.core.abnormal import AbnormalReturns, abnormal_returns
 from eventstudy.core.models import fit
 from eventstudy.errors import Reason

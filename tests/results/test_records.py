@@ -20,7 +20,7 @@ from eventstudy.config.json_values import plain_json
 from eventstudy.errors import Reason
 from eventstudy.messages import catalogue, say
 from eventstudy.report.packs import read_pack
-from eventstudy.report.render.brief import headline_test
+from eventstudy.report.render.views import headline_test
 from eventstudy.report.sections.answer import headline
 from eventstudy.results import from_tables
 from eventstudy.results.columns import TABLES

@@ -9,7 +9,7 @@ import twins
 from scipy import stats
 
 from eventstudy.errors import EstimationError
-from eventstudy.results.regression_estimators import Fitted, factor_gls, hc3, past_covariance
+from eventstudy.results.regressions import Fitted, factor_gls, hc3, past_covariance
 
 
 def draw(seed: int, dates: int = 3, firms: int = 12, days: int = 200) -> tuple[np.ndarray, ...]:

@@ -29,6 +29,8 @@ PROJECT = Path(__file__).parents[2]
 TABLES_ONLY = ("--set", 'report.formats=["csv","json"]')
 #: Settings of the long price file: short windows, since it holds 300 sessions.
 MARKET = ("--set", "windows.estimation=[-80,-11]", "--set", "windows.minimum=40", "--benchmark", "^IDX")
+#: Its days are those of no exchange: every weekday.
+MARKET += ("--accept-suspect",)
 SESSIONS, SECURITIES, EVENTS, SEED = 300, 12, 150, 20240101
 
 

@@ -117,8 +117,7 @@ def verify_pack(
         content = {key: value for key, value in manifest.items() if key not in ("outputs", DIGEST)}
         named = replace(result, facts={**result.facts, "run_id": result.run_id}, manifest=content)
         formats = [name for name in config.report.formats if name in NUMBERS or not why]
-        own = Path(config.report.templates) if config.report.templates else None
-        write_pack(named, again, formats=formats, templates=own, progress=progress)
+        write_pack(named, again, formats=formats, progress=progress)
         return _compare(home, again, manifest["outputs"], why)
 
 

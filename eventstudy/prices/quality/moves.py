@@ -119,16 +119,14 @@ def _turnover_ratio(subject: Subject) -> Floats:
     with np.errstate(invalid="ignore"):
         wanted = np.flatnonzero(np.abs(subject.log_return) > JUMP)
     for row in wanted.tolist():
-        ratio[row] = np.min([_against_median(values, row) for values in (money, subject.volume)])
+        against = []
+        for values in (money, subject.volume):
+            before = values[max(row - 20, 0) : row]
+            before = before[np.isfinite(before)]
+            usual = np.median(before) if len(before) >= 5 else 0.0
+            against.append(values[row] / usual if usual > 0 else np.nan)
+        ratio[row] = np.min(against)
     return ratio
-
-
-def _against_median(values: Floats, row: int) -> float:
-    before = values[max(row - 20, 0) : row]
-    before = before[np.isfinite(before)]
-    if len(before) < 5 or not np.median(before) > 0:
-        return np.nan
-    return float(values[row] / np.median(before))
 
 
 def past_limit(subject: Subject) -> tuple[Floats, NDArray[np.bool_]]:

@@ -1,1 +1,1 @@
-"""Outputs of a pack, one a file, which `report.output` finds; those of pages set any document."""
+"""Outputs of a pack, one in each file; `report.output` finds them. Those for pages accept any document."""

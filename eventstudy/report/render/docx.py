@@ -1,4 +1,4 @@
-"""report.docx: the report's text, tables and figures for Word, and the tables for a paper at its end."""
+"""Write report.docx: text, tables and figures of the report, and the tables for a paper at its end."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from eventstudy.report.wording import words_of
 
 #: A fixed date, so that the same report gives the same bytes.
 _CREATED = dt.datetime(2000, 1, 1)
-#: Widths of A4's text and of a narrow figure, in centimetres; letters that a column
-#: is made wide for; size of type, in points, of a table by its columns.
+#: Widths of A4's text and of a narrow figure, in centimetres; largest number of characters that a column
+#: is fitted to; font size of a table, in points, by its number of columns.
 _TEXT_WIDTH, _NARROW = 17.0, 9.5
 _LONGEST = 34
-#: Centimetres beside the text of a cell; letters of a column that is never broken.
+#: Padding of a cell in centimetres; length in characters of columns that are never broken.
 _MARGIN, _SHORT = 0.08, 12
 _SIZES = ((6, 9.0), (9, 8.0), (99, 7.0))
 
 
 @output("docx", place=45, pages=True, says="report.docx")
 def write(material: Material) -> None:
-    """Write the report; Typst makes its images, so this is done in no forked child."""
+    """Write the report; not in a forked child, because Typst makes its images."""
     document = material.document
     tables = paper(material.result, words_of(material.result, document.language))
     further = [tables] if tables.blocks else []
@@ -82,7 +82,7 @@ def write_docx(document: Document, home: Path, path: Path, further: Sequence[Sec
 
 
 def _opened(document: Document) -> Any:
-    """Return an empty A4 document with its properties, the banner at the head of each page."""
+    """Return an empty A4 document with its properties and the banner in the page header."""
     try:
         import docx
     except ImportError as error:
@@ -183,7 +183,7 @@ def _table(word: Any, block: TableBlock, level: int) -> None:
 def _widths(block: TableBlock, size: float) -> list[float]:
     """Return the widths of the columns, in centimetres, by their longest cells and the longest words of their heads.
 
-    Columns of numbers, days and names keep what a line needs; those of longer texts share what is left.
+    Columns of numbers, days and names get the width of one line; columns of longer texts share the rest.
     """
     letters = [
         min(max([4, *map(len, column.head.split()), *(len(row[at]) for row in block.rows)]), _LONGEST)
@@ -199,7 +199,7 @@ def _widths(block: TableBlock, size: float) -> list[float]:
 
 
 def _narrow_margins(table: Any) -> None:
-    """Leave less air beside the text of cells than Word does by itself."""
+    """Use smaller cell margins than Word's default."""
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
 
@@ -209,12 +209,12 @@ def _narrow_margins(table: Any) -> None:
         margin.set(qn("w:w"), str(round(_MARGIN * 567)))
         margin.set(qn("w:type"), "dxa")
         margins.append(margin)
-    # Word wants the parts of a table's properties in order: the look is last.
+    # Word requires the parts of a table's properties in order, with the look last.
     table._tbl.tblPr.find(qn("w:tblLook")).addprevious(margins)
 
 
 def _repeat_head(table: Any) -> None:
-    """Set the head again where the table goes on over the page."""
+    """Repeat the header row on each page."""
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
 

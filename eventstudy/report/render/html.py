@@ -1,4 +1,4 @@
-"""report.html: one page without outside files; every string is escaped by the template engine."""
+"""Write report.html: one file without external files; the template engine escapes every string."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from eventstudy.messages import section
 from eventstudy.report.document import Document, plain
 from eventstudy.report.explore import at_night, explored_data
 from eventstudy.report.output import Material, output
-from eventstudy.report.render.csv import csv_path
-from eventstudy.results.explored import MOST
+from eventstudy.report.render.data import csv_path
+from eventstudy.results.study_run import MOST
 
 TEMPLATE = "report.html.j2"
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.S)
@@ -30,13 +30,13 @@ _WORDS = re.compile(r"(?<=>)[^<]+(?=</(?:text|tspan)>)")
 _VIEW_BOX = re.compile(r'viewBox="([^"]+)"')
 _COLOUR = re.compile(r"(?<=[: \"])#([0-9a-f]{6})(?=[;\"])")
 _LONG, _INDENT = re.compile(r"(\d+\.\d{2})\d+"), re.compile(r"\n\s+")
-#: Scripts of every page, and those of one that computes.
+#: Scripts of every page, and those of pages that compute.
 _ALWAYS, _COMPUTING = ("tables.js",), ("uplot.min.js", "statistics.js", "explore.js")
-#: Most bytes of a page: one that would be larger carries no firm-events and says so.
+#: Largest size of a page in bytes; a larger page would have no firm-events and would say so.
 LARGEST = 1_500_000
-#: Of these, what scripts, letters and tables take.
+#: Part of it for scripts, fonts and tables.
 REST = 250_000
-#: Files of formats that a page points to.
+#: Files of other formats that a page links to.
 _FILES: Mapping[str, str] = {"pdf": "report.pdf", "xlsx": "tables.xlsx", "docx": "report.docx", "md": "summary.md"}
 
 
@@ -74,24 +74,24 @@ def write_html(
     Parameters
     ----------
     document, path
-        What it says, and its file.
+        The content, and the file.
     home
-        Holds the drawings as <name>.svg.
+        Folder with the drawings as <name>.svg.
     templates
-        A folder whose report.html.j2 stands in for the shipped one.
+        A folder with a report.html.j2 that replaces that of the package.
     study
-        What its scripts compute from, see `explored_data`.
+        Data for its scripts, see `explored_data`.
     used
-        How many firm-events there are to compute from, of which a page that cannot carry them speaks.
+        Number of firm-events, for the note of a page that has no data for them.
     files
-        By the names of tables, the files beside it that hold all their rows.
+        Files in the same folder with all rows of a table, by table name.
     linked
-        Other files beside it.
+        Other files in the same folder.
 
     Raises
     ------
     ConfigError
-        If a template of the user's own cannot be filled in.
+        If a template of the user fails.
     """
     import jinja2
 
@@ -127,8 +127,8 @@ def write_html(
 
 
 def _content(document: Document, drawings: Mapping[str, str], study: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what the template is filled in with, but for the files beside the page."""
-    # Within a script no text may end it.
+    """Return the values for the template, without the files in the same folder."""
+    # No text in a script may close the script element.
     carried = json.dumps(study, ensure_ascii=False).replace("<", "\\u003c") if study else ""
     if len(carried) + sum(map(len, drawings.values())) > LARGEST - REST:
         carried = ""
@@ -145,27 +145,26 @@ def _content(document: Document, drawings: Mapping[str, str], study: Mapping[str
 
 
 def asset(name: str) -> str:
-    """Return a script or style that the page brings along."""
+    """Return a script or style of the page."""
     return (resources.files("eventstudy.report") / "assets" / name).read_text(encoding="utf-8").strip()
 
 
 def night_colours(drawings: str) -> str:
-    """Return a style's variables that hold the drawings' colours on a dark page."""
+    """Return style variables with the drawings' colours on a dark page."""
     colours = sorted(set(re.findall(r"var\(--c([0-9a-f]{6}),", drawings)) | {"000000"})
     return " ".join(f"--c{colour}: {at_night(colour)};" for colour in colours)
 
 
 def inline_svg(text: str, name: str, alt: str) -> str:
-    """Return a drawing as an element of a page: named for readers who cannot see it, ids its own.
+    """Return a drawing as an element of a page, with a text alternative and unique ids.
 
-    Inline, a drawing's parts say their values where the pointer rests; ids that two drawings share
-    would point from one into the other.
+    Parts of an inline drawing show their values at the pointer; ids must be unique across the drawings of a page.
     """
     view = _VIEW_BOX.search(text)
     body = _ROOT.split(_METADATA.sub("", text), maxsplit=1)[1]
     prefix = re.sub(r"[^A-Za-z0-9_-]", "_", name) + "-"
     body = _IDS.sub(lambda found: found[0] + prefix, body)
-    # Colours that a dark page can change; a hundredth of a point is finer than any screen.
+    # Colours become variables for dark pages; numbers are rounded to a hundredth of a point.
     body = _LONG.sub(r"\1", _INDENT.sub("\n", _COLOUR.sub(lambda found: f"var(--c{found[1]}, {found[0]})", body)))
     box = view[1] if view else "0 0 504 216"
     return (
@@ -175,7 +174,7 @@ def inline_svg(text: str, name: str, alt: str) -> str:
 
 
 def font_faces(drawings: Iterable[str]) -> str:
-    """Return the style rules that bring along what the drawings use of DejaVu Sans, in both weights."""
+    """Return style rules with the characters of DejaVu Sans that the drawings use, in both weights."""
     letters = {char for drawing in drawings for words in _WORDS.findall(drawing) for char in unescape(words)}
     faces = {
         weight: base64.b64encode(_subset(plots.latin_fonts() / file, letters)).decode()
@@ -188,11 +187,11 @@ def font_faces(drawings: Iterable[str]) -> str:
 
 
 def _subset(file: Path, letters: set[str]) -> bytes:
-    """Return a font cut to some letters, as WOFF."""
+    """Return a font with only the given characters, as WOFF."""
     from fontTools.subset import Options, Subsetter, load_font, save_font
 
     options = Options(flavor="woff", hinting=False, layout_features=[], glyph_names=False, recalc_timestamp=False)
-    # Single letters are set, none joined or kerned.
+    # Ligatures and kerning are not needed.
     options.bidi_closure = False
     options.drop_tables += ["FFTM", "GDEF", "GPOS", "GSUB", "MATH", "gasp"]
     cut, made = Subsetter(options), io.BytesIO()

@@ -1,4 +1,4 @@
-"""summary.md: the first section as Markdown, for a mail or a pull request."""
+"""Write summary.md: the first section as Markdown, for example for a mail."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(material: Material) -> None:
 
 
 def markdown(document: Document, sections: Sequence[Section], *, figures: str = "") -> str:
-    """Return some sections of a document; ``figures`` is the ending of its drawings' files, empty for none."""
+    """Return sections as Markdown; ``figures`` is the ending of the drawings' files, empty to leave them out."""
     parts = [f"# {escaped(document.title)}", f"**{escaped(document.banner)}**" if document.banner else ""]
     parts.append(" · ".join(escaped(line) for line in (document.author, *document.origin) if line))
     for section in sections:
@@ -80,5 +80,5 @@ def _table(block: TableBlock, level: int) -> Iterator[str]:
 
 
 def escaped(text: str) -> str:
-    """Return ``text`` so that Markdown shows it as it is."""
+    """Return ``text`` with Markdown's special characters escaped."""
     return "".join(f"\\{char}" if char in "\\`*_{}[]<>#|~$" else char for char in " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""report.pdf: a Typst template and a JSON file of strings, which Typst never reads as markup."""
+"""Write report.pdf with Typst, from a template and a JSON file of strings (which are not read as markup)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ TEMPLATE = "report.typ"
 
 @output("pdf", place=40, pages=True, says="report.pdf")
 def write(material: Material) -> None:
-    """Write the PDF; Typst has threads of its own, so this is done in no forked child."""
-    # Without a font for it, a page in Chinese would be a page of gaps.
+    """Write the PDF; not in a forked child, because Typst uses threads."""
+    # Without a Chinese font the characters would be missing.
     note = missing_font(material.result)
     document = replace(material.in_english(), notice=note) if note else material.document
     write_pdf(document, material.home, material.folder / "report.pdf", material.templates)
 
 
 def missing_font(result: StudyResult) -> str:
-    """Say in both languages that a report asked for in Chinese is in English for want of a font; empty otherwise."""
+    """Return a note in both languages if a Chinese report is in English because a font is missing; else empty."""
     if language_of(result) == "en" or plots.cjk_font():
         return ""
     return " ".join(section(language, "page")["font_missing"] for language in ("en", "zh"))
@@ -44,7 +44,7 @@ def write_pdf(document: Document, home: Path, path: Path, templates: Path | None
     Raises
     ------
     ConfigError
-        If a template of the user's own does not compile.
+        If a template of the user does not compile.
     """
     import typst
 
@@ -53,11 +53,14 @@ def write_pdf(document: Document, home: Path, path: Path, templates: Path | None
     content: dict[str, Any] = plain(document)
     _tell_drawn(content, home)
     if not family:
-        content = _without_cjk(content, words["font_note"])
+        # Chinese text is left out, with a note where there was any.
+        note = {"font_note": words["font_note"]} if CJK.search(json.dumps(content, ensure_ascii=False)) else {}
+        content = _strings_by(content, lambda text: " ".join(CJK.sub(" ", text).split())) | note
     content |= {"t": words, "families": ["Libertinus Serif", *([family] if family else [])]}
     own = templates / TEMPLATE if templates is not None and (templates / TEMPLATE).is_file() else None
-    with tempfile.TemporaryDirectory() as scratch, resources.as_file(_shipped()) as shipped:
-        # Typst reads only what lies beneath the source.
+    packaged = resources.files("eventstudy.report") / "templates" / TEMPLATE
+    with tempfile.TemporaryDirectory() as scratch, resources.as_file(packaged) as shipped:
+        # Typst reads only files in the folder of the source.
         source = Path(scratch) / TEMPLATE
         shutil.copyfile(own or shipped, source)
         source.with_name("data.json").write_text(
@@ -67,7 +70,7 @@ def write_pdf(document: Document, home: Path, path: Path, templates: Path | None
         for name in document.figures():
             if (home / f"{name}.svg").is_file():
                 shutil.copyfile(home / f"{name}.svg", Path(scratch) / "figures" / f"{name}.svg")
-        # Only embedded fonts and those of the figures: the pages do not change with a machine's other fonts.
+        # Only embedded fonts and those of the figures, so that pages do not depend on the fonts of the machine.
         fonts: Any = {"font_paths": plots.font_folders(), "ignore_system_fonts": True}
         try:
             pdf = typst.compile(source, root=scratch, timestamp=0, **fonts)
@@ -79,24 +82,14 @@ def write_pdf(document: Document, home: Path, path: Path, templates: Path | None
     path.write_bytes(pdf)
 
 
-def _shipped() -> Any:
-    return resources.files("eventstudy.report") / "templates" / TEMPLATE
-
-
 def _tell_drawn(part: Any, home: Path) -> None:
-    """Tell of every figure whether there is a drawing of it."""
+    """Mark for every figure whether its drawing exists."""
     if isinstance(part, dict):
         if part.get("type") == "figure":
             part["drawn"] = (home / f"{part['name']}.svg").is_file()
         part = list(part.values())
     for item in part if isinstance(part, list) else ():
         _tell_drawn(item, home)
-
-
-def _without_cjk(content: dict[str, Any], note: str) -> dict[str, Any]:
-    """Return ``content`` without Chinese text, with a note where any was left out."""
-    bare: dict[str, Any] = _strings_by(content, lambda text: " ".join(CJK.sub(" ", text).split()))
-    return bare | ({"font_note": note} if CJK.search(json.dumps(content, ensure_ascii=False)) else {})
 
 
 def _strings_by(content: Any, change: Callable[[str], str]) -> Any:
@@ -109,7 +102,7 @@ def _strings_by(content: Any, change: Callable[[str], str]) -> Any:
 
 
 def _cjk_family() -> str:
-    """Return the name by which Typst knows the Chinese font, empty for none."""
+    """Return the family name of a Chinese font for Typst, empty if there is none."""
     import typst
 
     font = plots.cjk_font()

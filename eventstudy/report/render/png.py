@@ -1,7 +1,6 @@
-"""figures/*.png beside the SVG files: each SVG is set on a page of its own size and the pages are rasterised together.
+"""Write figures/*.png: each SVG becomes a page of its own size, and all pages are rasterised together.
 
-Rasterising what is drawn already takes a third of the time of drawing it again, and the PNG shows
-exactly what the SVG shows.
+Rasterising takes a third of the time of drawing the figure again, and the PNG equals the SVG.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _PAGE = """#page(width: {width}pt, height: {height}pt)[#image("{name}.svg", widt
 
 @output("png", place=30, images=True, says="images")
 def write(material: Material) -> None:
-    """Write the images; Typst has threads of its own, so this is done in no forked child."""
+    """Write the images; not in a forked child, because Typst uses threads."""
     write_pngs([plot.name for plot in material.drawn], material.folder / "figures")
 
 
@@ -42,14 +41,14 @@ def write_pngs(names: Sequence[str], folder: Path) -> None:
         )
     finally:
         source.unlink()
-    # One page comes as bytes, several as a list.
+    # Typst returns one page as bytes, several as a list.
     images: list[bytes] = made if isinstance(made, list) else [made]
     for name, image in zip(names, images, strict=True):
         (folder / f"{name}.png").write_bytes(with_dpi(image))
 
 
 def with_dpi(image: bytes) -> bytes:
-    """Return a PNG that says its resolution, so that a slide or a column shows it in its own size."""
+    """Return a PNG with its resolution, so that slides and documents show it at its intended size."""
     dots = round(DPI / 0.0254)
     kind, data = b"pHYs", struct.pack(">IIB", dots, dots, 1)
     chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

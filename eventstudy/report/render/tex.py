@@ -1,4 +1,4 @@
-"""tables/latex/*.tex: the tables of the pages and those for a paper, each set within the width of the text.
+"""Write tables/latex/*.tex: the tables of the pages and those for a paper, each within the width of the text.
 
 Each file is read in by \\input; ``tables.tex`` sets them all.
 """
@@ -56,18 +56,18 @@ _SPECIAL = {
     "ü": r"\"u",
     "ö": r"\"o",
 }
-#: A table longer than this breaks over pages, with its head on each.
+#: A table with more rows breaks over pages, with its header on each.
 LONG = 40
 PACKAGES = "array,booktabs,graphicx,longtable,threeparttable"
 #: Width of the text of LaTeX's article at 10 points on A4, in points: the narrowest that a table must fit.
 TEXT_WIDTH = 345.0
-#: Sizes of type that a table may take, in points of their digits' em, the largest first.
+#: Font sizes for tables, in points, the largest first.
 _SIZES = {"small": 9.3, "footnotesize": 8.5, "scriptsize": 7.9}
-#: What cannot be scaled down as a whole, since it breaks over pages, may be smaller still.
+#: Smaller sizes for tables that break over pages, because these cannot be scaled.
 _LONG_ONLY = {"tiny": 6.8}
-#: Space between two columns, in points, less where nothing else helps; ems that a column of words has at least.
+#: Space between columns in points, normal and smallest; smallest width of a column of words, in ems.
 _GAPS, _NARROWEST = (7.0, 3.5), 6.0
-#: Widths of letters of Computer Modern in ems; all others are as wide as a digit.
+#: Widths of characters of Computer Modern in ems; all others have the width of a digit.
 _WIDTHS: Mapping[float, str] = {
     0.31: "ijl.,;:'`!| ",
     0.42: "rstfz()[]I-/",
@@ -76,14 +76,14 @@ _WIDTHS: Mapping[float, str] = {
     1.03: "mwMW%@…&—",
 }
 _EMS = {letter: width for width, letters in _WIDTHS.items() for letter in letters}
-#: Where a line of a narrow column may end, besides at a space.
+#: Characters after which a line in a narrow column may break, besides spaces.
 _BREAKS = re.compile(r"(?<=[-/_;=])(?=\w)")
 _SUFFIX = re.compile(r"[)*]+$")
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """Size of type, space between columns, widths of columns in points: 0 for those of their own width."""
+    """Font size, space between columns, and column widths in points (0 for the natural width)."""
 
     size: str
     gap: float
@@ -105,7 +105,7 @@ def write_latex(document: Document, folder: Path, further: Iterable[TableBlock] 
     folder.mkdir(parents=True)
     tables = {table.name: table for table in further} | document.tables()
     if document.language == "en":
-        # pdfLaTeX has no Chinese letters.
+        # pdfLaTeX cannot print Chinese characters.
         tables = {name: _without_cjk(table) for name, table in tables.items()}
     for name, table in tables.items():
         _save(folder / f"{name}.tex", tabular(table, simulated=bool(document.banner)))
@@ -117,7 +117,7 @@ def _save(path: Path, text: str) -> None:
 
 
 def _whole(document: Document, tables: Mapping[str, TableBlock]) -> str:
-    """Return a document that sets all tables with their captions."""
+    """Return a document with all tables and their captions."""
     chinese = document.language != "en"
     title = document.title if chinese else CJK.sub("", document.title)
     author = document.author if chinese else CJK.sub("", document.author)
@@ -146,7 +146,7 @@ def _whole(document: Document, tables: Mapping[str, TableBlock]) -> str:
 
 
 def tabular(table: TableBlock, *, simulated: bool = False) -> str:
-    """Return a table with its notes, or a longtable where it is long; text is escaped."""
+    """Return a table with its notes, or a longtable if it is long; text is escaped."""
     fit = _fit(table)
     long = len(table.rows) > LONG
     notes = [text for text in (table.mark_note, table.foot, table.left_out) if text]
@@ -165,7 +165,7 @@ def tabular(table: TableBlock, *, simulated: bool = False) -> str:
 
 
 def _short(lines: Sequence[str], specs: Sequence[str], notes: Sequence[str], fit: _Fit) -> list[str]:
-    """Return a tabular of the width of the text, with its notes; one of few columns has its own width."""
+    """Return a tabular of the width of the text, with its notes; with few columns it has its natural width."""
     wide = len(specs) > 3 and not any(fit.widths) and not fit.shrunk
     start = "tabular*}{\\textwidth}{@{\\extracolsep{\\fill}}" if wide else "tabular}{@{}"
     body = [f"\\begin{{{start}{''.join(specs)}@{{}}}}", *lines, f"\\end{{tabular{'*' if wide else ''}}}"]
@@ -185,7 +185,7 @@ def _long(lines: Sequence[str], specs: Sequence[str], notes: Sequence[str]) -> l
 
 
 def _fit(table: TableBlock) -> _Fit:
-    """Return the largest type in which the table fits the text, with wide columns broken into lines."""
+    """Return the largest font size at which the table fits, with wide columns broken into lines."""
     columns = [(column, [row[at] for row in table.rows]) for at, column in enumerate(table.columns)]
     own = [max(map(_ems, cells), default=0.0) for _, cells in columns]
     pieces = [[piece for text in (column.head, *cells) for piece in _pieces(text)] for column, cells in columns]
@@ -205,7 +205,7 @@ def _fit(table: TableBlock) -> _Fit:
 
 
 def _shared(room: float, wanted: Sequence[float]) -> list[float]:
-    """Return how much each gets of the room: all that it wants, or else no less than the others."""
+    """Return the width of each column: its full width, or an equal share of the remaining room."""
     given, left = [0.0] * len(wanted), room
     order = sorted(range(len(wanted)), key=wanted.__getitem__)
     for done, at in enumerate(order):
@@ -222,7 +222,7 @@ def _spec(column: Column, width: float) -> str:
 
 
 def _head(column: Column, width: float, room: float) -> str:
-    """Return the head of a column, in lines where it is wider than the column."""
+    """Return the header of a column, broken into lines if it is wider than the column."""
     if width or _ems(column.head) <= room:
         return _broken(column.head) if width else _cell(column.head)
     lines = [""]
@@ -236,7 +236,7 @@ def _head(column: Column, width: float, room: float) -> str:
 
 
 def _row(cells: Sequence[str], table: TableBlock, fit: _Fit, suffixes: Sequence[str]) -> str:
-    """Return one row; brackets and stars stand to the right of where all numbers of a column end."""
+    """Return one row; brackets and stars are to the right of the aligned ends of the numbers."""
     texts = []
     for cell, column, width, longest in zip(cells, table.columns, fit.widths, suffixes, strict=True):
         if width:
@@ -251,7 +251,7 @@ def _row(cells: Sequence[str], table: TableBlock, fit: _Fit, suffixes: Sequence[
 
 
 def _suffix(cells: Sequence[str]) -> str:
-    """Return the longest bracket or stars that close a number of a column."""
+    """Return the longest bracket or stars at the end of a number in a column."""
     found = [_SUFFIX.search(cell) for cell in cells if cell[:1] and cell[0] in "(−0123456789"]
     return max((match[0] for match in found if match), key=len, default="")
 
@@ -263,22 +263,22 @@ def _cell(text: str) -> str:
 
 
 def _broken(text: str) -> str:
-    """Return the text of a column of given width, whose lines may end within long names."""
+    """Return the text of a column of given width; lines may break within long names."""
     return r"\allowbreak{}".join(_cell(part) for part in _BREAKS.split(" ".join(text.split())))
 
 
 def _pieces(text: str) -> list[str]:
-    """Return the pieces of a text that no line break divides, each with the space after it."""
+    """Return the unbreakable pieces of a text, each with the space after it."""
     return [piece for word in re.findall(r"(?:\[[^\]]*\]|\S)+\s*", text) for piece in _BREAKS.split(word)]
 
 
 def _ems(text: str) -> float:
-    """Return about how wide a text is set, in ems; a Chinese letter is one and a bit."""
+    """Return the approximate width of a text in ems; a Chinese character is slightly more than one."""
     return sum(1.1 if CJK.match(char) else _EMS.get(char, 0.52) for char in text.strip())
 
 
 def _without_cjk(table: TableBlock) -> TableBlock:
-    """Return a table without Chinese letters, and without the columns that had nothing else."""
+    """Return a table without Chinese characters, and without columns that had only these."""
     rows = [[CJK.sub("", cell).strip() for cell in row] for row in table.rows]
     kept = [
         at
@@ -293,6 +293,6 @@ def _without_cjk(table: TableBlock) -> TableBlock:
 
 
 def escaped(text: str) -> str:
-    """Return ``text`` as LaTeX sets it, on one line; nothing in it is a command."""
+    """Return ``text`` escaped for LaTeX, on one line."""
     line = " ".join(text.split()).replace("r̄", "\0")
     return "".join(r"$\bar r$" if char == "\0" else _SPECIAL.get(char, char) for char in line)

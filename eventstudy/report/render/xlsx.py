@@ -1,6 +1,6 @@
-"""tables.xlsx: the tables as one Excel workbook: page 1's first, then a summary and an index of sheets and columns.
+"""Write tables.xlsx: the table of page 1, a summary, an index of sheets and columns, and the tables.
 
-Numbers are numbers, dates are dates, text is text, never a formula.
+Numbers are stored as numbers, dates as dates, and text as text, never as a formula.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_ROWS, MAX_TEXT = 1_048_576, 32_767
-#: Days, and moments in UTC, as the tables write them.
+#: Form of days, and of times in UTC, in the tables.
 _MOMENT = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\d(T\d\d:\d\d:\d\d(?:\+00:00)?)?")
-#: Tables of single days, and those that figures and pools are made from: a workbook beside the CSV files names them.
+#: Tables of single days, and tables for figures and pools: if CSV files are written, the workbook only names them.
 IN_CSV_ALONE = ("abnormal_returns", "pnl", "paths", "falls", "estimation_cuts")
-#: A fixed date, so that the same tables give the same bytes: the zip entries take it too.
+#: A fixed date, also for the zip entries, so that the same tables give the same bytes.
 _CREATED = dt.datetime(2000, 1, 1)
 
 
 @output("xlsx", place=10, apart=True, says="workbook")
 def write(material: Material) -> None:
-    """Write page 1's table, a summary, an index and a sheet a table; one too long for Excel is named, not cut."""
+    """Write the workbook, with one sheet for each table; tables too long for Excel are only named."""
     import pandas as pd
     import xlsxwriter
 
     result, tables = material.result, material.tables
     words = words_of(result)
     if not asked(result.facts):
-        # Sheets and columns of heads alone say nothing.
+        # Sheets with only a header are left out.
         tables = {name: table.dropna(axis=1, how="all") for name, table in tables.items() if len(table)}
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(str(material.folder / "tables.xlsx"), options) as book:
@@ -46,7 +46,7 @@ def write(material: Material) -> None:
             "head": book.add_format({"bold": True, "bottom": 1, "bg_color": "#EEEEEE"}),
             "percent": book.add_format({"num_format": "0.00%"}),
             "amount": book.add_format({"num_format": words["workbook.amount"]}),
-            # The cell keeps its value, however small.
+            # The format hides small values; the cell keeps the exact value.
             "p_value": book.add_format({"num_format": '[<0.0005]"<0.001";0.000'}),
             "real": book.add_format({"num_format": "0.0000"}),
             "whole": book.add_format({"num_format": "0"}),
@@ -71,7 +71,7 @@ def write(material: Material) -> None:
 def _write_index(
     book: Any, formats: Mapping[str, Any], sheets: Mapping[str, pd.DataFrame], words: Words, *, simulated: bool
 ) -> None:
-    """Write a link to each sheet with what one of its rows is, then what each column holds."""
+    """Write a link to each sheet with the meaning of its rows, then the meaning of each column."""
     sheet = book.add_worksheet("index")
     if simulated:
         sheet.set_header("&CSIMULATED")
@@ -153,7 +153,7 @@ def _write_table(
 
 
 def _moment(values: pd.Series[Any]) -> str:
-    """Return ``date`` or ``time`` where every cell is empty or an ISO date, or moment, in text; else nothing."""
+    """Return ``date`` or ``time`` if every cell is empty or an ISO date, or time, as text; else an empty string."""
     if values.dtype.kind in "biufcM":
         return ""
     texts = [value for value in values.tolist() if not (value is None or value != value or value == "")]
@@ -179,7 +179,7 @@ def _style(column: str, kind: str) -> str:
 
 
 def _write_cell(sheet: Any, row: int, column: int, value: Any, style: Any) -> None:
-    """Write one cell: nothing for None and NaN, text as text whatever it begins with."""
+    """Write one cell: empty for None and NaN, text always as text."""
     if isinstance(value, bool):
         sheet.write_boolean(row, column, value)
     elif isinstance(value, (int, float)):

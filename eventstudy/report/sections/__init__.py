@@ -1,1 +1,1 @@
-"""The sections of pages, each made by a function of a result; `report.pages` puts those of a study in order."""
+"""The sections of pages; each is a function of a result, and `report.pages` orders those of a study."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eventstudy.messages import asked, day_text, said, term
-from eventstudy.report.document import Block, Callout, Column, Facts, FigureBlock, Group, Paragraph, Section, TableBlock
+from eventstudy.report.document import Block, Callout, Column, Facts, FigureBlock, Paragraph, Section, TableBlock
 from eventstudy.report.sections import case, effect
 from eventstudy.report.wording import (
     Words,
@@ -24,20 +24,18 @@ from eventstudy.report.wording import (
 from eventstudy.results.result import StudyResult
 
 _LABEL_TIMES = ("ex_ante", "post_hoc", "undated")
-Pairs = list[tuple[str, str]]
-#: Marks rows of the small table that rest on labels set after the drop.
+#: Mark of rows in the table of page 1 that use labels set after the drop.
 _LATE = "†"
 #: The figures of page 1.
 _FIGURES = ("forest", "caar_by_label")
 
 
 def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock], *, alone: bool = False) -> Section:
-    """Return page 1; ``figures`` are those of the whole study by kind, ``alone`` where no page shows the shocks."""
+    """Return page 1; ``figures`` are those of the whole study by kind; ``alone`` if no other page shows the shocks."""
     facts = result.facts
     blocks: list[Block] = [question(facts, words), Callout(headline(facts, words))]
-    boxed = case.case_facts(result, words) if asked(facts) else None
-    if boxed:
-        blocks.append(Group(boxed.title, (Facts(boxed.rows, "grid"),), "panel"))
+    if asked(facts) and (boxed := case.case_facts(result, words)):
+        blocks.append(boxed)
     more = said(facts.get("more_data") or "", words)
     blocks += [Paragraph(more, words["page.more_data"], "note")] if more else []
     blocks += filter(None, [effect.firm_events(result, words)])
@@ -49,7 +47,7 @@ def answer(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]
 
 
 def question(facts: Mapping[str, Any], words: Words) -> Paragraph:
-    """Return what the study asks."""
+    """Return the question of the study."""
     if asked(facts):
         label = term(words, "label", (facts.get("asked") or {}).get("label"))
         post = window_words((facts.get("windows") or {}).get("post"))
@@ -60,7 +58,7 @@ def question(facts: Mapping[str, Any], words: Words) -> Paragraph:
 
 
 def headline(facts: Mapping[str, Any], words: Words) -> str:
-    """Return the answer in plain words: yes, no or cannot say, the numbers, and what could have been seen."""
+    """Return the answer in plain words: yes, no or cannot say, the numbers, and the power."""
     if not asked(facts):
         return effect.effect_sentence(facts, words)
     verdict, late = facts["verdict"], facts.get("exploratory") or {}
@@ -74,7 +72,7 @@ def headline(facts: Mapping[str, Any], words: Words) -> str:
 
 
 def _drops(facts: Mapping[str, Any], words: Words) -> str:
-    """Say how many shocks of the label in question fell far enough, and which where it is one."""
+    """Return how many shocks with the label in question count as drops; a single one is named."""
     found = facts.get("asked") or {}
     label, m, n = found.get("label"), int(found.get("n_shocks") or 0), int(found.get("n_drops") or 0)
     if not m:
@@ -88,7 +86,7 @@ def _drops(facts: Mapping[str, Any], words: Words) -> str:
 
 
 def _left_out(facts: Mapping[str, Any], words: Words) -> str:
-    """Say which drops the answer leaves out, where it rests on some of them."""
+    """Return which drops the answer leaves out, if it uses some of them."""
     found, judged = facts.get("asked") or {}, int(facts["verdict"].get("n_dates") or 0)
     numbers = {name: int(found.get(f"n_{name}") or 0) for name in ("late", "overlapping", "uncompared")}
     why = [words[f"headline.left_{name}"].format(n=n) for name, n in numbers.items() if n]
@@ -98,7 +96,7 @@ def _left_out(facts: Mapping[str, Any], words: Words) -> str:
 
 
 def _found(shown: Mapping[str, Any], words: Words) -> str:
-    """Say the effect: of one date with its rank and p, of several with the interval and p."""
+    """Return the effect: for one date with its rank and p, for several with the interval and p."""
     low, high = (*(shown.get("ci") or ()), None, None)[:2]
     value = float(shown["effect"])
     more = words["headline.more" if value >= 0 else "headline.less"]
@@ -113,7 +111,7 @@ def _found(shown: Mapping[str, Any], words: Words) -> str:
 
 
 def _could_see(shown: Mapping[str, Any], words: Words) -> list[str]:
-    """Say how often a true effect would be found, by simulation or else by the smallest detectable effect."""
+    """Return how often a true effect would be found: from simulations, else from the smallest detectable effect."""
     power = shown.get("power") or {}
     found = [
         words["headline.power_of"].format(points=f"{100 * float(size):g}", n=f"{100 * share:.0f}")
@@ -128,7 +126,7 @@ def _could_see(shown: Mapping[str, Any], words: Words) -> list[str]:
 
 
 def small_table(facts: Mapping[str, Any], words: Words) -> TableBlock:
-    """Return the table of page 1: of each group the fall and what followed, each with its own interval and p.
+    """Return the table of page 1: drop and post window of each group, with interval and p.
 
     Without a verdict it is the table of the event windows.
     """
@@ -162,11 +160,11 @@ def _small_row(row: Mapping[str, Any], words: Words) -> tuple[str, ...]:
 
 
 def _late(facts: Mapping[str, Any], words: Words) -> str:
-    """Say how many dates of each label were labelled after the drop, or nothing."""
+    """Return how many dates of each label were labelled after the drop; empty if none."""
     found: dict[str, str] = {}
     for row in facts.get("small_table") or ():
         if row.get("n_late"):
-            # The label alone: the group of peers is the same for all rows.
+            # Only the label, because the peer group is the same for all rows.
             label = group_words(str(row["group"]).rpartition(";")[2], words)
             late, k = count(row["n_late"]), count(row["n_dates"])
             found.setdefault(label, words["small.late_of"].format(late=late, k=k, label=label))
@@ -175,7 +173,7 @@ def _late(facts: Mapping[str, Any], words: Words) -> str:
 
 
 def integrity(facts: Mapping[str, Any], words: Words) -> Facts:
-    """Return in one line what the answer rests on: events, labels, what was dropped, the warnings."""
+    """Return the line on the evidence: numbers of events, labels, dropped firm-events and warnings."""
     events, labels, tally = (facts.get(name) or {} for name in ("events", "labels", "counts"))
     used = int(tally.get("used") or 0)
     rows = [

@@ -1,13 +1,12 @@
-"""The case: one shock's fall, next day, what followed and its rank, and the claims about it by source."""
+"""The case: one shock's fall, the next day, the return after it, its rank, and claims about it by source."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eventstudy.messages import day_text, said, term
-from eventstudy.report.document import Paragraph
+from eventstudy.report.document import Facts, Group, Paragraph
 from eventstudy.report.wording import Words, amount, count, finite, p_text, text, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.results.result import StudyResult
@@ -15,20 +14,12 @@ from eventstudy.results.result import StudyResult
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What became of a claim, in the order of the pages.
+#: Verdicts on claims, in the order of the pages.
 TALLY = ("confirmed", "off", "refuted", "not testable")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Heading and facts of the case box."""
-
-    title: str
-    rows: tuple[tuple[str, str], ...]
-
-
-def case_facts(result: StudyResult, words: Words) -> Case | None:
-    """Return the box of the shock in question: that of the case study, else the newest of the label asked about."""
+def case_facts(result: StudyResult, words: Words) -> Group | None:
+    """Return the case box: the shock of the case study, else the newest shock with the label in question."""
     shock_id = _shock(result)
     rows = result.tables["reversal"]
     found = rows[rows["shock_id"] == shock_id]
@@ -39,7 +30,8 @@ def case_facts(result: StudyResult, words: Words) -> Case | None:
     parts = [shock_id, day_text(words, row["day0"]), term(words, "label", row["label"]), text(titles.get(shock_id))]
     told = [*_moves(result, row, words), *_rank(result, row, words), *_answers(result, shock_id, words)]
     told += [(words["case.claims"], said_of)] if (said_of := _by_source(result, row, words)) else []
-    return Case(words["case.title"].format(shock=" · ".join(filter(None, parts))), tuple(told))
+    title = words["case.title"].format(shock=" · ".join(filter(None, parts)))
+    return Group(title, (Facts(tuple(told), "grid"),), "panel")
 
 
 def _shock(result: StudyResult) -> str:
@@ -53,7 +45,7 @@ def _shock(result: StudyResult) -> str:
 
 
 def _moves(result: StudyResult, row: Mapping[Any, Any], words: Words) -> list[tuple[str, str]]:
-    """Return fall, next day where the tables have it, and what followed, with how far it counts as a drop."""
+    """Return the fall, the next day (if known), the return after it, and whether it counts as a drop."""
     windows = result.facts["windows"]
     drop, post = window_name(windows["drop"]), window_name(windows["post"])
     table = result.tables["shocks"]
@@ -74,7 +66,7 @@ def _moves(result: StudyResult, row: Mapping[Any, Any], words: Words) -> list[tu
 
 
 def _rank(result: StudyResult, row: Mapping[Any, Any], words: Words) -> list[tuple[str, str]]:
-    """Return its rank by the verdict's estimator, and what day 0 alone makes of the case study."""
+    """Return the rank by the verdict's estimator, and the result by day 0 alone."""
     facts = result.facts
     found = []
     if finite(row["rank"]):
@@ -96,7 +88,7 @@ def _answers(result: StudyResult, shock_id: str, words: Words) -> list[tuple[str
 
 
 def _by_source(result: StudyResult, row: Mapping[Any, Any], words: Words) -> str:
-    """Return how many claims about the days of the shock each source made, and what became of them."""
+    """Return for each source the number of claims about the days of the shock, and their verdicts."""
     table = result.tables.get("claims")
     if table is None or table.empty:
         return ""
@@ -110,19 +102,16 @@ def _by_source(result: StudyResult, row: Mapping[Any, Any], words: Words) -> str
 
 
 def tallied(claims: pd.DataFrame, words: Words) -> list[tuple[str, str]]:
-    """Return of each source how many of its claims were confirmed, off, refuted or not testable."""
+    """Return for each source how many of its claims were confirmed, off, refuted or not testable."""
     found = []
     for source, part in claims.groupby("source", sort=False):
-        kinds = ["off" if str(code) == "claim.off_by" else str(name) for name, code in _verdicts(part)]
+        verdicts = zip(part["verdict"], part["verdict_code"], strict=True)
+        kinds = ["off" if str(code) == "claim.off_by" else str(name) for name, code in verdicts]
         counts = {name: kinds.count(name) for name in TALLY}
         told = words["case.confirmed"].format(n=counts.pop("confirmed"), m=len(part))
         rest = [f"{n} {term(words, 'claim', name)}" for name, n in counts.items() if n]
         found.append((str(source), " · ".join([told, *rest])))
     return found
-
-
-def _verdicts(part: pd.DataFrame) -> list[tuple[Any, Any]]:
-    return list(zip(part["verdict"], part["verdict_code"], strict=True))
 
 
 def chronology(facts: Mapping[str, Any], words: Words, *, flagged: bool = False) -> list[Paragraph]:

@@ -9,7 +9,7 @@ from eventstudy.results.result import StudyResult
 
 
 def specifications(result: StudyResult, words: Words) -> list[Block]:
-    """Return the middle of the specification curve and its joint test."""
+    """Return the median of the specification curve and its joint test."""
     frame = result.tables.get("specification_curve")
     if frame is None or "estimate" not in frame or not frame["estimate"].notna().any():
         return []
@@ -25,7 +25,7 @@ def specifications(result: StudyResult, words: Words) -> list[Block]:
 
 
 def diagnostics(result: StudyResult, words: Words) -> list[Block]:
-    """Return the shares of fits that fail each check, and what to do about it."""
+    """Return the shares of fits that fail each check, with advice."""
     found = result.facts.get("diagnostics") or {}
     facts = [(words["column.n_fits"], count(found.get("n_fits")))] if finite(found.get("n_fits")) else []
     facts += [(term(words, "diagnostic", name), size(share, 0)) for name, share in (found.get("shares") or {}).items()]
@@ -39,7 +39,7 @@ def quality(result: StudyResult, words: Words) -> list[Block]:
 
 
 def prereg(result: StudyResult, words: Words) -> list[Block]:
-    """Return what was registered beforehand, where the study says so."""
+    """Return the facts on the pre-registration, if there is one."""
     found = result.facts.get("prereg") or {}
     if isinstance(found, str):
         return [Paragraph(found)]

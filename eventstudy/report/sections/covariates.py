@@ -1,4 +1,4 @@
-"""Which firms moved more: regressions on covariates, and differences between groups."""
+"""Regressions of CARs on covariates, and differences between groups."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from eventstudy.results.result import StudyResult
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Coefficients of one formula that the pages show.
+#: Largest number of coefficients of a formula on the pages.
 MOST_COEFFICIENTS = 120
 _COEFFICIENT = "window estimator term estimate se t p_value df n_events n_dates r_squared".split()
 _DIFFERENCE = "column group against window estimate se t p_value df n_events n_against n_dates n_common method".split()
 
 
 def regressions(result: StudyResult, words: Words) -> list[Block]:
-    """Return one table a formula with the coefficients of each window and estimator, and why some are missing."""
+    """Return one table for each formula with the coefficients by window and estimator, and reasons for missing ones."""
     frame = result.tables.get("regressions")
     if frame is None or frame.empty:
         return []
@@ -47,7 +47,7 @@ def regressions(result: StudyResult, words: Words) -> list[Block]:
 
 
 def group_differences(result: StudyResult, words: Words) -> list[Block]:
-    """Return each group's difference from the one it is set against, and why some are missing."""
+    """Return the difference of each group from the one it is compared with, and reasons for missing ones."""
     frame = result.tables.get("group_differences")
     if frame is None or frame.empty:
         return []
@@ -58,7 +58,7 @@ def group_differences(result: StudyResult, words: Words) -> list[Block]:
 
 
 def _missing(frame: pd.DataFrame, by: str, words: Words) -> list[Block]:
-    """Return why rows of a table have no numbers, each reason once."""
+    """Return the reasons why rows of a table have no numbers, each once."""
     lost = frame[frame["estimate"].isna()].to_dict("records")
     told = dict.fromkeys((term(words, by, row[by]), said(row["reason"], words)) for row in lost)
     return [Facts(tuple(told))] if told else []

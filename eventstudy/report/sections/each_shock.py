@@ -1,4 +1,4 @@
-"""Shocks one by one, each with its figure, and the table of their falls and what followed."""
+"""Shocks one by one, each with its figure, and the table of falls and the returns after them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from eventstudy.report.document import Column, FigureBlock, Paragraph, Section, 
 from eventstudy.report.wording import Words, amount, count, cut, left_out_words, number, text, window_words
 from eventstudy.results.result import StudyResult
 
-#: Letters of a title in the table of shocks.
+#: Largest length of a title in the table of shocks.
 LONGEST_TITLE = 44
-#: Rows of that table: a page.
+#: Largest number of rows of that table (one page).
 MOST = 60
 
 
@@ -23,7 +23,7 @@ def shock_pages(
     drawn: Sequence[tuple[plots.Plot, FigureBlock]],
     figures: Mapping[str, FigureBlock],
 ) -> Section | None:
-    """Return the shocks as small multiples, nine a page; ``figures`` are those of the whole study."""
+    """Return the shocks as small multiples, nine on each page; ``figures`` are those of the whole study."""
     grids = [figure for plot, figure in drawn if plot.kind == "shock_grid"]
     if not grids:
         return None
@@ -41,13 +41,13 @@ def shock_pages(
 
 
 def reversal(result: StudyResult, words: Words) -> Section:
-    """Return one row a shock: what it was, how far it fell, whether that counts as a drop, and what followed."""
+    """Return one row for each shock: title, fall, whether it counts as a drop, and the return after it."""
     table = _falls(result, words) if asked(result.facts) else _measured(result, words)
     return Section(name="reversal", heading=words["page.reversal"], blocks=(table,))
 
 
 def _heads(words: Words, windows: Sequence[Any]) -> tuple[list[str], list[str]]:
-    """Heads of the first columns, and of each window."""
+    """Headers of the first columns, and of each window."""
     first = [words[f"column.{name}"] for name in ("shock", "day0", "label")] + [words["page.title"]]
     return [*first, words["column.n_peers"]], [
         words["column.car_of"].format(window=window_words(window)) for window in windows
@@ -68,14 +68,14 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: Words, tex
 
 
 def _falls(result: StudyResult, words: Words) -> TableBlock:
-    """Return of each shock its fall, whether it qualifies or why not, and what followed."""
+    """Return for each shock its fall, whether it qualifies or why not, and the return after it."""
     titles = result.tables["shocks"].drop_duplicates("shock_id").set_index("shock_id")["title"].to_dict()
     windows = result.facts.get("windows") or {}
     head, (drop, post) = _heads(words, [windows.get(name) for name in ("drop", "post")])
     head += [drop, words["column.s"], post, words["column.s"], words["column.qualifies"]]
     frame = result.tables["reversal"].sort_values(["day0", "shock_id"], kind="stable")
     if len(frame) > MOST:
-        # Those in question first, then the other drops.
+        # Shocks in question first, then the other drops.
         last = [frame["label"] != (result.facts.get("asked") or {}).get("label"), ~frame["qualifies"].astype(bool)]
         frame = frame.loc[(2 * last[1] + last[0]).sort_values(kind="stable").index]
     records = frame.to_dict("records")
@@ -94,14 +94,14 @@ def _falls(result: StudyResult, words: Words) -> TableBlock:
 
 
 def _counts(row: Mapping[Any, Any], words: Words) -> str:
-    """Say whether a fall counts as a drop, and why not, or why the verdict leaves it out."""
+    """Return whether a fall counts as a drop, why not, or why the verdict leaves it out."""
     said_of = words["page.yes" if bool(row["qualifies"]) else "page.no"]
     why = said(row["why_not"], words) if text(row["why_not"]) else ""
     return words["terminal.named"].format(name=said_of, text=why) if why else said_of
 
 
 def _measured(result: StudyResult, words: Words) -> TableBlock:
-    """Return of each shock its abnormal values over the first windows, where nothing is asked about falls."""
+    """Return for each shock its abnormal values over the first windows, for studies that do not ask about reversals."""
     names = [str(row["window"]) for row in (result.facts.get("effects") or ())[:2]]
     head, windows = _heads(words, names)
     for window in windows:

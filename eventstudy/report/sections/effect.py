@@ -1,4 +1,5 @@
-"""The effect of the events: its numbers, the table of the windows, the event days, and the firm-events of few."""
+"""The effect of the events: its sentence, the table of windows, the event days, and the firm-events of small
+studies."""
 
 from __future__ import annotations
 
@@ -22,15 +23,14 @@ from eventstudy.report.wording import (
 )
 from eventstudy.results.result import StudyResult
 
-Pairs = list[tuple[str, str]]
-#: Rows of the firm-events on page 1.
+#: Largest number of firm-events on page 1.
 MOST_FIRM_EVENTS = 12
-#: Tests of the table of windows, besides the effect's own; a narrow terminal leaves out the last ones first.
+#: Further tests in the table of windows; a narrow terminal leaves out the last ones first.
 _TESTS = [name for name in LEADING_TESTS if name not in ("permutation", "portfolio_t")]
 
 
 def effect_sentence(facts: Mapping[str, Any], words: Words) -> str:
-    """Return the effect in plain words with its interval, and what so many dates could have shown."""
+    """Return the effect in plain words with its interval, and the smallest detectable mean."""
     effect = facts.get("effect") or {}
     told = said(effect.get("sentence") or "", words)
     seen = ((facts.get("headline") or {}).get("windows") or {}).get(str(effect.get("window"))) or {}
@@ -41,12 +41,12 @@ def effect_sentence(facts: Mapping[str, Any], words: Words) -> str:
 
 
 def days_words(window: str, words: Words) -> str:
-    """Return a window as the headline names it: on the event day, or over some days."""
+    """Return a window in the words of the headline: on the event day, or over some days."""
     return words["headline.on_day" if window == "[0,0]" else "headline.over_days"].format(window=window_words(window))
 
 
 def windows_table(facts: Mapping[str, Any], words: Words) -> TableBlock:
-    """Return one row an event window: the mean, its interval, t and p, and the leading tests as ``t (p)``."""
+    """Return one row for each event window: the mean, its interval, t and p, and the main tests as ``t (p)``."""
     effects = facts.get("effects") or ()
     names = [name for name in _TESTS if any(name in (row.get("tests") or {}) for row in effects)]
     heads = [("window", "text", 0), ("n", "number", 0), ("k", "number", 0), ("k_eff", "number", len(names) + 1)]
@@ -83,7 +83,7 @@ def windows_table(facts: Mapping[str, Any], words: Words) -> TableBlock:
 
 
 def firm_events(result: StudyResult, words: Words) -> TableBlock | None:
-    """Return each firm-event of the first window where they are of one event or of one firm, else nothing."""
+    """Return the firm-events of the first window if there is only one event or one firm, else nothing."""
     effect, table = result.effect, result.tables.get("car")
     if asked(result.facts) or table is None:
         return None
@@ -116,7 +116,7 @@ def _firm_event(row: Mapping[Any, Any], words: Words) -> tuple[str, ...]:
 
 
 def event_days(result: StudyResult, words: Words) -> Section | None:
-    """Return the mean of each event day and the sum up to it, each with its t."""
+    """Return the mean of each event day and the sum up to it, each with its t and p."""
     table = result.tables.get("event_days")
     if table is None or table.empty:
         return None

@@ -1,4 +1,4 @@
-"""Details of the verdict: other questions, measures of reversal, placebo drops, clarifications, claims."""
+"""Details of the verdict: other questions, measures of reversal, control drops, clarifications, claims."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from eventstudy.report.wording import (
 from eventstudy.results.result import StudyResult
 from eventstudy.reversal.verdict import SMALLEST_MARGIN
 
-#: Measures of reversal in the order of the pages; those of `_PLAIN` are no returns.
+#: Measures of reversal in the order of the pages; those in `_PLAIN` are not returns.
 MEASURES = tuple(
     """car_drop car_post excess_post excess_regression excess_weighted excess_matched excess_synthetic
     calendar_time_alpha post_random_days matched_less_random equivalence share_positive reversal_ratio
@@ -39,7 +39,7 @@ MEASURES = tuple(
     excess_alpha_estimated excess_P0 excess_P1 excess_P2 excess_P3 recovery_50% recovery_50%_placebos recovery_100%
     recovery_100%_placebos""".split()
 )
-#: Measures of the drops in question that stand above the comparison, and how they are printed.
+#: Measures of the drops in question above the comparison, and their formats.
 _IN_QUESTION: Mapping[str, Callable[[Any], str]] = {
     "car_drop": percent,
     "car_post": percent,
@@ -47,7 +47,7 @@ _IN_QUESTION: Mapping[str, Callable[[Any], str]] = {
     "reversal_ratio": number,
     "share_positive": lambda value: size(value, 0),
 }
-#: Shares and ratios among them: below `FEWEST_DATES` dates they are left out.
+#: Shares and ratios among them, which are left out below `FEWEST_DATES` dates.
 _SHARES = ("reversal_ratio", "share_positive")
 _PLAIN = ("reversal_ratio", "recovery", "half_life", "dates_needed")
 _GATES = ("step", "hypothesis", "estimate", "p_value", "level", "passed", "reason")
@@ -57,7 +57,7 @@ _CLAIMS = ("claim_id", "ticker", "name_", "date", "date_to", "claimed", "verdict
 
 
 def verdict_numbers(verdict: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
-    """Return the verdict's numbers as (name, value), those that are missing left out."""
+    """Return the verdict's numbers as (name, value), without missing ones."""
     low, high = (*(verdict.get("ci") or ()), None, None)[:2]
     name = test_name(words, verdict.get("p_name") or "?")
     found = [
@@ -87,7 +87,7 @@ def _place(verdict: Mapping[str, Any], words: Words) -> str:
 
 
 def _shrunk(verdict: Mapping[str, Any], words: Words) -> str:
-    """Return the shrunken effect with its prior, which it says nothing without."""
+    """Return the shrunken effect with its prior."""
     if not finite(verdict.get("shrunk")):
         return "–"
     return words["fact.shrunk_of"].format(
@@ -99,9 +99,9 @@ def _shrunk(verdict: Mapping[str, Any], words: Words) -> str:
 
 
 def ladder(facts: Mapping[str, Any], words: Words) -> list[str]:
-    """Return the sentences under the verdict: what it rests on, and events within the post window.
+    """Return the sentences below the verdict: its basis, and events in the post window.
 
-    Where labels set after the drop leave nothing to the main verdict, the exploratory one stands there.
+    If all labels were set after the drop, the exploratory verdict is shown instead.
     """
     verdict, late = facts.get("verdict") or {}, facts.get("exploratory") or {}
     rests = said(verdict.get("ladder") or "", words)
@@ -113,7 +113,7 @@ def ladder(facts: Mapping[str, Any], words: Words) -> list[str]:
 
 
 def in_question(result: StudyResult, words: Words) -> list[tuple[str, str]]:
-    """Return drop, post, excess, ratio and share of the verdict's drops, as far as there are enough."""
+    """Return drop, post, excess, ratio and share of the verdict's drops, if there are enough dates."""
     table = result.tables.get("reversal_measures")
     verdict = result.facts.get("verdict") or {}
     if table is None or table.empty:
@@ -157,7 +157,7 @@ def verdicts(result: StudyResult, words: Words) -> list[Block]:
 
 
 def reversal_measures(result: StudyResult, words: Words) -> list[Block]:
-    """Return the measures of reversal, a column a label, and the contrasts between groups."""
+    """Return the measures of reversal, one column for each label, and the differences between groups."""
     frame = result.tables.get("reversal_measures")
     if frame is None or frame.empty:
         return []
@@ -209,7 +209,7 @@ def _contrasts(others: Any, words: Words) -> TableBlock:
 
 
 def _measure(row: Mapping[Any, Any] | None, words: Words) -> str:
-    """Return a measure as ``+2.1% (−6.0% to +10.3%) p 0.31``, as far as it has these."""
+    """Return a measure as ``+2.1% (−6.0% to +10.3%) p 0.31``, without missing parts."""
     if row is None or not finite(row["estimate"]):
         return "–"
     name = str(row["measure"])
@@ -224,7 +224,7 @@ def _measure(row: Mapping[Any, Any] | None, words: Words) -> str:
 
 
 def placebos(result: StudyResult, words: Words) -> list[Block]:
-    """Return each shock's benchmark: how many placebos, their mean, the excess and its rank."""
+    """Return each shock's comparison: number and mean of its control drops, the excess and its rank."""
     frame = result.tables.get("reversal")
     if frame is None or "excess" not in frame:
         return []
@@ -232,28 +232,28 @@ def placebos(result: StudyResult, words: Words) -> list[Block]:
 
 
 def clarifications(result: StudyResult, words: Words) -> list[Block]:
-    """Return what followed each clarification."""
+    """Return the returns around each clarification."""
     return [_dated(result.tables.get("clarifications"), "clarifications", _CLARIFICATIONS, words)]
 
 
 def _dated(frame: Any, name: str, columns: list[str], words: Words) -> TableBlock:
-    """Return a table of single dates, which says so."""
+    """Return a table of single dates, with a note on this."""
     return listing(frame, words, file=f"tables/{name}.csv", columns=columns, note=words["page.one_date_each"])
 
 
 def claims(result: StudyResult, words: Words) -> list[Block]:
-    """Return how many claims of each source were confirmed, and each claim with what was found."""
+    """Return how many claims of each source were confirmed, and each claim with its result."""
     frame = result.tables.get("claims")
     if frame is None or frame.empty:
         return []
     blocks: list[Block] = [Facts(tuple(tallied(frame, words)), "line")]
-    # Elsewhere a column of this name holds a statistic's.
+    # In other tables a column of this name is the name of a statistic.
     named = frame.rename(columns={"name": "name_"})
     peers = result.facts.get("peers") or {}
     if language_of(result) == "zh":
         local = named["ticker"].map(lambda ticker: (peers.get(ticker) or {}).get("name_local") or None)
         named["name_"] = local.fillna(named["name_"])
-    # A claim without a number shows its direction there.
+    # A claim without a number shows its direction in this column.
     unsaid = named["claimed"].isna() & named["comparison"].isin(("fall", "rise"))
     if unsaid.any():
         import pandas as pd

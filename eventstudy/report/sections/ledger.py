@@ -1,21 +1,27 @@
-"""What was used and what was dropped: the counts, their reasons, and the ledger as events × peers."""
+"""What was used and what was dropped, as events × peers with the reasons, and day 0 of every event."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from eventstudy.core.selection import drop_kind
-from eventstudy.messages import term
+from eventstudy.messages import said, term
 from eventstudy.report.document import Block, Column, Facts, Paragraph, Section, TableBlock
 from eventstudy.report.document import table as table_of
-from eventstudy.report.wording import Words, count
+from eventstudy.report.wording import Words, code_of, count, text
 from eventstudy.results.result import StudyResult
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 MATRIX_ROWS, MATRIX_COLUMNS = 60, 26
-#: More tickers than so many fill pages with empty cells; ledger.csv has them.
+#: With more tickers the matrix is left out; ledger.csv has all rows.
 MOST_TICKERS = 4 * MATRIX_COLUMNS
 _SIGNS = {"used": "●", "shifted": "s", "merged": "="}
+ALIGNMENT_ROWS = 60
+_MARKS = {"after_close": "+", "closed": "~"}
 
 
 def ledger(result: StudyResult, words: Words) -> Section:
@@ -23,7 +29,7 @@ def ledger(result: StudyResult, words: Words) -> Section:
     head = (words["page.reason"], words["page.firm_events"])
     why = table_of(head, reasons(result.facts, words), left=1, caption=words["page.reason"])
     blocks: list[Block] = [Paragraph(counts(result.facts, words)), why]
-    # Of a list too long for it there is no matrix.
+    # A long list has no matrix.
     if "ledger" in result.tables and len(set(result.tables["ledger"]["ticker"])) <= MOST_TICKERS:
         cells, legend = matrix(result, words)
         blocks += [*cells, Facts(legend, "line")]
@@ -31,7 +37,7 @@ def ledger(result: StudyResult, words: Words) -> Section:
 
 
 def counts(facts: Mapping[str, Any], words: Words) -> str:
-    """Return the ledger's counts, see `results.counts`: firm-events whose day 0 moved are among the used."""
+    """Return the ledger's counts, see `results.counts`; used firm-events include those with a moved day 0."""
     found = facts.get("counts") or {}
     used, moved, dropped = (int(found.get(name) or 0) for name in ("used", "shifted", "dropped"))
     line = words["page.counts_moved" if moved else "page.counts"].format(used=used, moved=moved, dropped=dropped)
@@ -41,16 +47,16 @@ def counts(facts: Mapping[str, Any], words: Words) -> str:
 
 
 def reasons(facts: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
-    """Return (reason, firm-events dropped for it), the commonest first."""
+    """Return (reason, number of dropped firm-events), the most frequent first."""
     found = (facts.get("counts") or {}).get("reasons") or {}
     ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     return [(term(words, "reason", reason), count(n)) for reason, n in ordered]
 
 
 def matrix(result: StudyResult, words: Words) -> tuple[list[TableBlock], tuple[tuple[str, str], ...]]:
-    """Return events × peers of the ledger and what the cells mean.
+    """Return the ledger as events × peers, with the meaning of the cells.
 
-    ``●`` is used, ``s`` used on a moved day 0, ``=`` named before in the same shock, else a reason's letter.
+    ``●`` is used, ``s`` used with a moved day 0, ``=`` already in the same shock, else the letter of a reason.
     """
     table = result.tables["ledger"]
     kinds = table["reason_code"].map(drop_kind)
@@ -87,3 +93,67 @@ def _letter(at: int) -> str:
     letters = "abcdefghijklmnopqrtuvwxyz"
     turn, letter = divmod(at, len(letters))
     return letters[letter] + (str(turn) if turn else "")
+
+
+def alignment(result: StudyResult, words: Words) -> Section:
+    """Return the table; unusual days have a mark or a footnote."""
+    frame = result.tables["alignment"]
+    regions = _regions(result, [str(mic) for mic in dict.fromkeys(frame["mic"])])
+    names = list(dict.fromkeys(regions.values()))
+    notes: dict[str, int] = {}
+    rows = []
+    for event_id, part in _apart(frame, "event_id").items():
+        first = part[0]
+        cells = [_day0([row for row in part if regions[str(row["mic"])] == name], notes) for name in names]
+        moment = str(first["timestamp"]).replace("T", " ")[:16]
+        rows.append([str(event_id), moment, term(words, "precision", first["precision"]), *cells])
+    left = len(rows) - ALIGNMENT_ROWS
+    table = table_of(
+        [*(words[f"column.{name}"] for name in ("event", "timestamp", "precision")), *names],
+        rows[:ALIGNMENT_ROWS],
+        name="alignment",
+        caption=words["page.alignment"],
+        left_out=words["page.alignment_left_out"].format(n=left) if left > 0 else "",
+    )
+    told = [Paragraph(f"({at}) {said(note, words)}", tone="note") for note, at in notes.items()]
+    intro = Paragraph(words["page.alignment_note"], tone="note")
+    return Section(name="alignment", heading=words["page.alignment"], blocks=(table, intro, *told))
+
+
+def _apart(frame: pd.DataFrame, column: str) -> Mapping[Any, Sequence[Mapping[Any, Any]]]:
+    """Return the rows of a table grouped by the values of a column."""
+    found: dict[Any, list[Mapping[Any, Any]]] = {}
+    for row in frame.to_dict("records"):
+        found.setdefault(row[column], []).append(row)
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def by_shock(result: StudyResult, name: str) -> Mapping[Any, Sequence[Mapping[Any, Any]]]:
+    """Return the rows of a result's table by shock (cached); empty if there is no such table."""
+    return _apart(result.tables[name], "shock_id") if name in result.tables else {}
+
+
+def _regions(result: StudyResult, mics: Sequence[str]) -> dict[str, str]:
+    """Return exchange → region, from the settings or else from the peers."""
+    found = {str(p.get("market")): str(p.get("region") or "") for p in (result.facts.get("peers") or {}).values()}
+    for market in (result.manifest.get("settings") or {}).get("markets") or ():
+        found[str(market.get("mic"))] = str(market.get("region") or "")
+    return {mic: found.get(mic) or mic for mic in mics}
+
+
+def _day0(part: Sequence[Mapping[Any, Any]], notes: dict[str, int]) -> str:
+    """Return the days 0 of one region's exchanges; a single one if they agree."""
+    found: dict[str, list[str]] = {}
+    mark: dict[str, str] = {}
+    for row in part:
+        shown = str(row["session"])[:10] + _MARKS.get(str(row["reaction"]), "")
+        note: str = row["note"] if text(row["note"]) else ""
+        # Exchanges with the same day 0 were closed on the same days, so one footnote is enough.
+        if note and code_of(row, "note") != "day0.date_only" and shown not in mark:
+            mark[shown] = f" ({notes.setdefault(note, len(notes) + 1)})"
+        found.setdefault(shown, []).append(str(row["mic"]))
+    days = {shown + mark.get(shown, ""): mics for shown, mics in found.items()}
+    if len(days) <= 1:
+        return next(iter(days), "")
+    return ", ".join(f"{'/'.join(mics)} {day}" for day, mics in days.items())

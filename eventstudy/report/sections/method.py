@@ -1,4 +1,4 @@
-"""What was done and how to read it: method, settings, notes, peers, references."""
+"""Method, settings, notes, peers, explanations and references."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ Science 25, 1–21.
 Kolari and Pynnönen (2011). Nonparametric rank tests for event studies. Journal of Empirical Finance
 18, 953–971.
 """
-#: Settings listed by the number of their entries: the pack's tables have them in full.
+#: Settings that are shown only by the number of their entries.
 MOST_SETTINGS, LONGEST_SETTING = 90, 44
-#: Rows of the table of peers, and warnings.
+#: Largest numbers of peers and of warnings on the pages.
 MOST_PEERS, MOST_WARNINGS = 60, 20
 
 
@@ -97,7 +97,7 @@ def settings(result: StudyResult, words: Words) -> Section | None:
     default = StudyConfig()
     if not asked(result.facts):
         default, unused = default.of_effect, ("backtest", "costs")
-    # Which files the pack has changes no number.
+    # The formats of the pack do not change numbers.
     walk("", {name: value for name, value in chosen.items() if name not in (*unused, "report")}, default.as_dict())
     facts = Facts(tuple(flat[:MOST_SETTINGS]), "pairs")
     return (
@@ -108,7 +108,7 @@ def settings(result: StudyResult, words: Words) -> Section | None:
 
 
 def notes(facts: Mapping[str, Any], words: Words) -> Section:
-    """Return every clarification's place in time, what the labels rest on, and the warnings."""
+    """Return the chronology of the clarifications, the evidence for labels, and the warnings."""
     told, warnings = chronology(facts, words), facts.get("warnings") or ()
     if declared := (facts.get("label_evidence") or {}).get("sentence"):
         told.append(Paragraph(said(declared, words)))
@@ -122,7 +122,7 @@ def notes(facts: Mapping[str, Any], words: Words) -> Section:
 
 
 def peers(facts: Mapping[str, Any], words: Words) -> Section:
-    """Return one row a peer: ticker, names, exchange, region, group."""
+    """Return one row for each peer: ticker, names, exchange, region, group."""
     names = ("ticker", "name_", "name_local", "market", "region", "peer_group")
     rows = [
         (
@@ -143,7 +143,7 @@ def peers(facts: Mapping[str, Any], words: Words) -> Section:
 
 
 def how_to_read(words: Words) -> Section:
-    """Return the explanations for readers who meet an event study for the first time."""
+    """Return explanations for readers who are new to event studies."""
     return _list("read", words["page.how_to_read"], (words[key] for key in words if key.startswith("read.")))
 
 
@@ -153,5 +153,5 @@ def papers(words: Words) -> Section:
 
 
 def references() -> list[str]:
-    """Return the papers that the tests and the matching come from."""
+    """Return the papers that define the tests and the matching."""
     return [" ".join(part.split()) for part in _REFERENCES.split("\n\n")]

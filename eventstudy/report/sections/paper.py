@@ -11,12 +11,12 @@ from eventstudy.report.sections.tests import ordered_groups
 from eventstudy.report.wording import Words, amount, count, finite, group_words, number, span, test_name, window_words
 from eventstudy.results.result import StudyResult
 
-#: The test whose estimate, t and standard error a group's column shows: the first that the study has. Each is the
-#: estimate over its own standard error.
+#: Tests for a group's column, in order of preference. The statistic of each is the estimate divided by its
+#: own standard error.
 TESTS = ("ibragimov_mueller", "portfolio_t", "cross_sectional_t")
-#: Regressions side by side in one table.
+#: Largest number of regressions in one table.
 MOST_MODELS = 5
-#: Levels of the stars, the least first.
+#: Levels of the stars, the smallest first.
 STARS = (0.10, 0.05, 0.01)
 Row = tuple[str, ...]
 
@@ -29,11 +29,13 @@ def paper(result: StudyResult, words: Words) -> Section:
 
 
 def car_table(result: StudyResult, words: Words) -> TableBlock:
-    """Return mean CARs, a column a group and two rows a window; N and K below, or by window where they differ."""
+    """Return mean CARs, one column for each group and two rows for each window; N and K below, or by window if they
+    differ."""
     frame = result.tables["tests"]
     test = next((name for name in TESTS if name in set(frame["name"])), "")
     cells = frame[frame["name"] == test].set_index(["window", "group"]).to_dict("index")
-    groups, windows = _headline(result, frame), [str(window) for window in dict.fromkeys(frame["window"])]
+    named, windows = ([str(name) for name in dict.fromkeys(frame[column])] for column in ("group", "window"))
+    groups = [group for group, headline in ordered_groups(result, named) if headline]
     sizes = {
         (title, window): tuple(count((cells.get((window, group)) or {}).get(key)) for group in groups)
         for title, key in (("N", "n_events"), ("K", "n_dates"))
@@ -47,7 +49,7 @@ def car_table(result: StudyResult, words: Words) -> TableBlock:
         rows += [] if same else [(title, *sizes[title, window]) for title in ("N", "K")]
     totals = [(title, *sizes[title, windows[0]]) for title in ("N", "K")] if same and windows else []
     heads = [group_words(_short(group, result), words) for group in groups]
-    # A label of these peers and of all peers would have one name.
+    # A label within a peer group and the same label over all peers would have the same name.
     heads = heads if len(set(heads)) == len(heads) else [group_words(group, words) for group in groups]
     return TableBlock(
         name="paper_car",
@@ -60,7 +62,7 @@ def car_table(result: StudyResult, words: Words) -> TableBlock:
 
 
 def aar_tables(result: StudyResult, words: Words) -> list[TableBlock]:
-    """Return AAR and CAAR by day: of the headline group, and of the verdict's where that is another."""
+    """Return AAR and CAAR by day: for the headline group, and for the verdict's group if it differs."""
     frame = result.tables["aar"]
     verdict = str((result.facts.get("verdict") or {}).get("group") or "")
     head = str(result.facts.get("headline_group") or "all")
@@ -90,7 +92,7 @@ def _day(row: Mapping[Any, Any], words: Words) -> Row:
 
 
 def regression_tables(result: StudyResult, words: Words) -> list[TableBlock]:
-    """Return the regressions, a column each and two rows a term, `MOST_MODELS` a table."""
+    """Return the regressions, one column each, two rows for each term, at most `MOST_MODELS` in a table."""
     frame = result.tables.get("regressions")
     if frame is None or frame.empty:
         return []
@@ -128,7 +130,7 @@ def _regressions(models: Sequence[tuple[Mapping[str, Any], Any]], part: int, res
 
 
 def _estimate(cells: Mapping[Any, Any], asked: Report, words: Words, *, plain: bool = False) -> tuple[str, str]:
-    """Return an estimate with its stars, and what stands in brackets beneath; ``plain`` numbers are decimals."""
+    """Return an estimate with its stars, and the value in brackets below it; ``plain`` numbers are decimals."""
     estimate: Any = cells.get("estimate")
     if not finite(estimate):
         return "", ""
@@ -149,22 +151,17 @@ def _estimate(cells: Mapping[Any, Any], asked: Report, words: Words, *, plain: b
 
 
 def _note(key: str, result: StudyResult, words: Words, **fields: str) -> str:
-    """Say what a table's numbers are, what stands in brackets, and what the stars mean where there are any."""
+    """Return the note of a table: its numbers, the values in brackets, and the meaning of stars."""
     brackets = words[f"paper.{result.report.brackets}"]
     stars = [words["paper.stars"]] if result.report.stars else []
     return " ".join([words[key].format(brackets=brackets, **fields), *stars])
 
 
-def _headline(result: StudyResult, frame: Any) -> list[str]:
-    groups = [str(group) for group in dict.fromkeys(frame["group"])]
-    return [group for group, headline in ordered_groups(result, groups) if headline]
-
-
 def _short(group: str, result: StudyResult) -> str:
-    """Return a group without the peers that every column shares."""
+    """Return a group's name without the peer group that all columns share."""
     return group.removeprefix(f"{result.facts.get('headline_group') or 'all'};")
 
 
 def _bare(value: Any, words: Words) -> str:
-    """Return a measured value with two decimals, its unit left to the note."""
+    """Return a value with two decimals and without its unit, which the note gives."""
     return amount(value, words, 2).removesuffix("%").removeprefix("+")

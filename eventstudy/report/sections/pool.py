@@ -27,7 +27,7 @@ from eventstudy.report.document import (
     table,
 )
 from eventstudy.report.packs import MANIFEST, home_of, sha256_of
-from eventstudy.report.render.csv import stamped
+from eventstudy.report.render.data import stamped
 from eventstudy.report.wording import number, p_text, percent, size, span, test_name, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.reversal.findings import verdict_facts
@@ -166,7 +166,7 @@ def pool_document(pool: Pool) -> Document:
 
 
 def language_in(pool: Pool) -> str:
-    """Return the language that the first pack was written in."""
+    """Return the language of the first pack."""
     return str(pool.packs[0].settings.get("study.language") or "en")
 
 
@@ -179,7 +179,7 @@ def _heads(names: str, words: Mapping[str, str]) -> list[str]:
 
 
 def effects_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
-    """Mean excess by group and sector; rows without a date are left out where no sector has one."""
+    """Mean excess by group and sector; groups without a date in any sector are left out."""
     filled = {row.group for row in pool.strata if row.n_dates}
     rows = [
         (
@@ -199,7 +199,7 @@ def effects_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
 
 
 def tests_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
-    """The tests of the shown group."""
+    """The tests of the group in the figure."""
     texts = table(_heads("note", words), ()).columns
     numbers = table(_heads("test estimate statistic df p", words), (), left=1).columns
     rows = tuple(_test_row(row, words) for row in pool.tests if row.group == pool.shown)
@@ -214,7 +214,7 @@ def _test_row(row: PoolTest, words: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def power_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
-    """How power grows: each sector alone and the pool with each sector added."""
+    """Power of each sector alone, and of the pool as sectors are added."""
     head = _heads("sectors k error detectable", words)
     head += [words["pool.dates_for"].format(effect=effect) for effect in EFFECTS]
     rows = [

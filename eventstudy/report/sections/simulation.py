@@ -12,7 +12,7 @@ from eventstudy.messages import catalogue, term
 from eventstudy.plots.simulation import SHORT, draw_simulation, power_tests, power_windows, sizes
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import Block, BulletList, Document, FigureBlock, Paragraph, Section, TableBlock, table
-from eventstudy.report.render.csv import stamped
+from eventstudy.report.render.data import stamped
 from eventstudy.report.wording import Words, test_name, window_words
 from eventstudy.results.columns import window_name
 from eventstudy.simulate import DENSE, DESIGNS, POWER_DESIGNS, Rate, Simulation, dense_rows, planted
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 COLUMNS = tuple(
     """design test window effect n_draws reject_share mc_lower mc_upper holds n_events n_dates target k_eff""".split()
 )
-#: Designs whose dates are as dense as the study's, in the order of their table.
+#: Designs with dates as dense as those of the study, in the order of their table.
 SHORT_DENSE = ("dense", "dense_regime", "dense_doubled")
 FIGURE = "size-and-power"
-#: Arrows of shares that lie outside the band around the level.
+#: Arrows for shares outside the band around the level.
 _ARROWS = {"too often": "↑", "too rarely": "↓"}
 
 
@@ -83,8 +83,8 @@ def _settings(simulation: Simulation) -> dict[str, Any]:
 def simulation_rows(simulation: Simulation) -> list[dict[str, Any]]:
     """Return the rows of simulation.csv: by design, effect, window and test; None where undefined.
 
-    ``mc_lower`` and ``mc_upper`` are the 99 % interval of the share over draws, ``holds`` whether the
-    target lies in it, ``target`` the nominal level or the analytic power.
+    ``mc_lower`` and ``mc_upper`` are the 99 % interval of the share over draws, ``target`` is the nominal level or the
+    analytic power, ``holds`` says whether the interval contains it.
     """
     order = {name: at for at, name in enumerate(DESIGNS)}
     rates = sorted(simulation.rates, key=lambda r: (order[r.case.design], r.case.effect, r.window))
@@ -110,7 +110,7 @@ def _cells(rate: Rate) -> tuple[Any, ...]:
 
 
 def conclusion(simulation: Simulation, window: Window, words: Words) -> str:
-    """Return one sentence: which tests keep their level on common (or else dense) dates and which do not."""
+    """Return one sentence: which tests keep their level on common (else dense) dates and which do not."""
     design = "common" if simulation.plan.has("common") else "dense"
     held, rarely, often = (
         [rate for rate in sizes(simulation, design, window) if rate.verdict == verdict]
@@ -189,7 +189,7 @@ def _size_table(simulation: Simulation, window: Window, words: Words) -> TableBl
 
 
 def _dense_table(simulation: Simulation, window: Window, words: Words) -> TableBlock:
-    """Size and power on dates as dense as the study's own; – where a test did not apply."""
+    """Size and power on dates as dense as the study's own; – if a test did not apply."""
     effect = planted(window)
     shown = [name for name in SHORT_DENSE if simulation.plan.has(name)]
     rows = []
@@ -229,7 +229,7 @@ def _power(rate: Rate | None) -> str:
 
 
 def brown_warner_line(simulation: Simulation, words: Words) -> str:
-    """Return one sentence that sets the check after Brown and Warner against its analytic target."""
+    """Return one sentence that compares the check after Brown and Warner with its analytic target."""
     pairs = [
         words["simulation.pair"].format(effect=f"{effect:.1%}", share=f"{rate.share:.1%}", target=f"{rate.target:.1%}")
         for effect in (0.0, *simulation.plan.effects)

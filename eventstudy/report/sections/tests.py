@@ -1,4 +1,4 @@
-"""The tests: p-values of the leading ones by group and window, and those adjusted for the number of windows."""
+"""The tests: p-values of the main tests by group and window, and p-values adjusted for the number of windows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from eventstudy.report.wording import Words, amount, count, finite, group_words,
 from eventstudy.results.columns import window_name
 from eventstudy.results.result import StudyResult
 
-#: Labels whose groups stand first.
+#: Labels whose groups come first.
 MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent")
 #: The tests whose p-values the pages show, in order; tests.csv has all with their statistics.
 LEADING_TESTS = ("date_t", "sign_flip", "permutation", "bmp_kp", "grank_t", "portfolio_t", "cross_sectional_t")
-#: With the figure one page.
+#: Largest number of rows, so that table and figure fit on one page.
 TEST_ROWS = 18
 
 
 def tests(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock]) -> Section:
-    """Return the figure of all p-values and the table of the leading ones: one page."""
+    """Return the figure of all p-values and the table of the main tests: one page."""
     trust = said(result.facts.get("trust") or "", words)
     first = [Paragraph(trust, words["page.trust"])] if trust else []
     intro = Paragraph(words["page.tests_intro"], tone="note")
@@ -31,7 +31,7 @@ def tests(result: StudyResult, words: Words, figures: Mapping[str, FigureBlock])
 
 
 def leading_tests(result: StudyResult, words: Words) -> TableBlock:
-    """Return one row a group and window with the p-values of the leading tests."""
+    """Return one row for each group and window with the p-values of the main tests."""
     frame = result.tables["tests"]
     present = set(frame["name"] if asked(result.facts) else frame.loc[frame["p_value"].notna(), "name"])
     names = [name for name in LEADING_TESTS if name in present]
@@ -80,7 +80,7 @@ def p_only(test: Mapping[str, Any], _: Words) -> str:
 
 
 def statistic_text(test: Mapping[str, Any], words: Words) -> str:
-    """Return a test as ``2.31 (0.024)``; its p-value alone where it has no statistic."""
+    """Return a test as ``2.31 (0.024)``; only its p-value if it has no statistic."""
     p = p_text(test.get("p_value"))
     if not (finite(test.get("statistic")) and finite(test.get("p_value"))):
         return p
@@ -104,7 +104,7 @@ def _order(result: StudyResult) -> list[tuple[str, str]]:
 
 
 def ordered_groups(result: StudyResult, groups: Sequence[str]) -> list[tuple[str, bool]]:
-    """Return (group, whether it is a headline group); shocks are left to their own table."""
+    """Return (group, whether it is a headline group); single shocks have their own table."""
     head = str(result.facts.get("headline_group") or "all")
     prefix = "" if head == "all" else f"{head};"
     labels = [f"{prefix}label={label}" for label in MAIN_LABELS]
@@ -115,7 +115,7 @@ def ordered_groups(result: StudyResult, groups: Sequence[str]) -> list[tuple[str
 
 
 def multiplicity(result: StudyResult, words: Words) -> list[Block]:
-    """Return the headline groups' leading p-values with their adjustments, for drops of their two windows."""
+    """Return the headline groups' main p-values with their adjustments; studies of drops have two windows."""
     frame = result.tables.get("multiplicity")
     head = [words[f"small.{name}"] for name in ("group", "window", "k")]
     head += [words["column.name"], "p", "Holm", "BH", "BY", "Romano–Wolf"]

@@ -13,7 +13,7 @@ from eventstudy.results.result import StudyResult
 
 _TRADES = "shock_id ticker label entry_session exit_session gross hedged cost net adverse_excursion why_left".split()
 _GRID = ("run", "entry", "horizon", "gate", "n_trades", "n_shocks", "net_per_trade", "net_total", "sharpe", "own")
-#: Numbers that stand in the line above the table where there are any, and how they are printed.
+#: Numbers in the line above the table, and their formats.
 _STRIP: Mapping[str, Callable[[Any], str]] = {
     "hit_rate": lambda value: size(value, 0),
     "sharpe": number,
@@ -22,7 +22,7 @@ _STRIP: Mapping[str, Callable[[Any], str]] = {
     "max_drawdown": percent,
     "break_even_bps": lambda value: number(value, 0),
 }
-#: Those that few shocks do not bear: they would read as evidence that there is not.
+#: Numbers that are left out with few shocks, because they would look like evidence.
 _OF_MANY = ("hit_rate", "sharpe", "psr", "dsr")
 _RUNS = ("rule", "every_drop", "placebo_drops", "walk_forward")
 _RUN_NUMBERS: Mapping[str, Callable[[Any], str]] = {
@@ -45,7 +45,7 @@ _RUN_NUMBERS: Mapping[str, Callable[[Any], str]] = {
 
 
 def backtest(result: StudyResult, words: Words) -> list[Block]:
-    """Return the rule's sentence, its numbers beside those of the runs it is set against, and its trades."""
+    """Return the rule's sentence, its numbers next to those of the comparison runs, and its trades."""
     found = result.facts.get("backtest") or {}
     strip = backtest_strip(result.facts, words)
     told = [said(found[key], words) for key in ("caution", "pbo_reason") if found.get(key)]
@@ -87,7 +87,7 @@ def backtest(result: StudyResult, words: Words) -> list[Block]:
 
 
 def backtest_strip(facts: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
-    """Return what the rule earned, the number of trades with it, and its numbers where it traded."""
+    """Return the rule's result with the number of trades, and its numbers if it traded."""
     found = facts.get("backtest") or {}
     if not found:
         return []

@@ -14,7 +14,7 @@ from eventstudy.config.json_values import plain_json
 from eventstudy.messages import catalogue
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import BulletList, Document, FigureBlock, Paragraph, Section, TableBlock, table
-from eventstudy.report.render.csv import stamped
+from eventstudy.report.render.data import stamped
 from eventstudy.results.summary import title_of
 from eventstudy.reversal.verdict import DRIFT, LEVEL, REVERSAL
 from eventstudy.simulate.rates import Z99
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURE = "power"
-#: Designs whose power is drawn, the first that was simulated.
+#: Designs for the figure of power; the first simulated one is used.
 DRAWN = ("own_day", "simulated_day", "simulated_first")
 
 
@@ -116,7 +116,7 @@ def verdict_document(
     config: StudyConfig,
     manifest: Mapping[str, Any],
 ) -> Document:
-    """Return the pages: what was found, size by design, power by design."""
+    """Return the pages: conclusions, size by design, power by design."""
     words = catalogue(config.study.language)
     facts = _falls(material)
     told = words["verdict_rates.told"].format(draws=plan.draws, seed=plan.seed, n_sets=len(material.sets), **facts)
@@ -156,7 +156,7 @@ def _sizes(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> TableBlock
     first = {rate.design: rate for rate in reversed(null)}
     rows = [
         (
-            # A design is named once, in the first of its rows.
+            # A design is named only in its first row.
             words[f"verdict_rates.{rate.design}"] if first[rate.design] is rate else "",
             str(rate.k),
             f"{rate.k_used:.1f}",
@@ -173,7 +173,7 @@ def _sizes(rates: Sequence[VerdictRate], words: Mapping[str, str]) -> TableBlock
 
 
 def _powers(rates: Sequence[VerdictRate], plan: VerdictPlan, words: Mapping[str, str]) -> TableBlock:
-    """One row a design, one column a number of dates; a cell has the shares of the effects, the smallest first."""
+    """One row for each design, one column for each number of dates; cells have the power by effect, smallest first."""
     shares = {(rate.design, rate.k, rate.effect): rate.reversal for rate in rates}
     dates = sorted({rate.k for rate in rates})
 
