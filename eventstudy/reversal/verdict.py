@@ -42,6 +42,8 @@ SMALLEST_MARGIN = 0.008
 LEVEL = 0.05
 #: Effects that the dates needed are told for.
 EFFECTS = {"two": 0.02, "five": 0.05, "ten": 0.10}
+#: Numbers that a verdict takes over from the regression, by name.
+OF_REGRESSION = tuple("effect se df p_value p_greater mde k_eff prior_sd n_controls n_clusters rank among".split())
 #: How pseudo-events are drawn among the drops: any of them, the first of each slide, or one of each whole slide,
 #: which no one could have done in time.
 PLACEMENTS = ("day", "first", "slide")
@@ -155,19 +157,23 @@ class Evidence:
 
 def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     """Say what the excess over comparable falls allows, by the estimator that the evidence has."""
-    x, k = evidence.excess, len(evidence.excess)
+    x, k, found = evidence.excess, len(evidence.excess), evidence.falls
+    sd = float(x.std(ddof=1)) if k > 1 else math.nan
+    # Standard error of one date, and the degrees of freedom as a share of K - 1.
+    between, df_share = found.per_date(k) if found else (evidence.spread.se if k == 1 else sd, 1.0)
+    needed = _needed(between, df_share)
     shared = {
         "n_dates": k,
         "n_events": evidence.n_events,
         "n_effective": evidence.n_effective,
-        "sd": float(x.std(ddof=1)) if k > 1 else math.nan,
+        "sd": sd,
         "margin": smallest_margin(evidence.drop),
         "reason": "" if k else _why_nothing(evidence),
         "attainable": evidence.attainable,
+        "needed": needed,
+        "more_data": _more_data(evidence, between, needed),
     }
-    if evidence.falls is None:
-        return _of_sets(evidence, shared, seed=seed, draws=draws)
-    return _of_falls(evidence, evidence.falls, shared)
+    return _of_falls(evidence, found, shared) if found else _of_sets(evidence, shared, seed=seed, draws=draws)
 
 
 def smallest_margin(drop: Floats) -> float:
@@ -195,35 +201,22 @@ def _of_falls(evidence: Evidence, found: Excess, shared: Mapping[str, Any]) -> V
     k, margin, ranked = len(evidence.excess), shared["margin"], found.rank > 0
     kind = kind_of(found, margin)
     shrunk, p_costs = found.shrunken(SMALLEST_MARGIN)
-    between, df_share = found.per_date(k)
-    needed = _needed(between, df_share)
+    traits = Reason.join([Reason(f"trait.{name}") for name in evidence.unbalanced], ", ")
+    unlike = Reason("ladder.unbalanced", traits=traits) if evidence.unbalanced else Reason()
     return Verdict(
         **shared,
+        **{name: getattr(found, name) for name in OF_REGRESSION},
         kind=kind,
         sentence=_sentence_of_falls(evidence, found, kind, margin),
-        effect=found.effect,
         interval=(found.lower, found.upper),
-        p_value=found.p_value,
         p_name=found.test,
-        p_greater=found.p_greater,
         p_floor=found.p_floor if ranked else math.nan,
         equivalence_p=found.equivalence_p(margin),
         se_placebos=found.spread,
-        mde=found.mde,
-        needed=needed,
-        ladder=Reason.join([_ladder_of_falls(k, found), _unlike(evidence.unbalanced)], " "),
-        more_data=_more_data(evidence, between, needed),
+        ladder=Reason.join([_ladder_of_falls(k, found), unlike], " "),
         estimator="rank" if ranked else "regression",
-        se=found.se,
-        df=found.df,
-        k_eff=found.k_eff,
-        n_controls=found.n_controls,
-        n_clusters=found.n_clusters,
-        rank=found.rank,
-        among=found.among,
         shrunk=shrunk,
         p_costs=p_costs,
-        prior_sd=found.prior_sd,
     )
 
 
@@ -263,13 +256,6 @@ def _ladder_of_falls(k: int, found: Excess) -> Reason:
     return Reason("ladder.moderate" if k < 30 else "")
 
 
-def _unlike(traits: tuple[str, ...]) -> Reason:
-    """Name the traits in which drops and controls differ."""
-    if not traits:
-        return Reason()
-    return Reason("ladder.unbalanced", traits=Reason.join([Reason(f"trait.{name}") for name in traits], ", "))
-
-
 def _of_sets(evidence: Evidence, shared: Mapping[str, Any], *, seed: int, draws: int) -> Verdict:
     """Answer by matched placebo sets.
 
@@ -287,8 +273,6 @@ def _of_sets(evidence: Evidence, shared: Mapping[str, Any], *, seed: int, draws:
     test, spread = evidence.permutation, evidence.spread
     mde = minimum_detectable_effect(sd, k) if k != 1 else detectable(spread.se, spread.df)
     kind = _kind(evidence, margin)
-    between = spread.se if k == 1 else sd
-    needed = _needed(between)
     return Verdict(
         **shared,
         kind=kind,
@@ -304,9 +288,7 @@ def _of_sets(evidence: Evidence, shared: Mapping[str, Any], *, seed: int, draws:
         n_placebos=evidence.n_placebos,
         se_placebos=spread.se,
         mde=mde,
-        needed=needed,
         ladder=_ladder(evidence, sd, mde),
-        more_data=_more_data(evidence, between, needed),
         estimator="matched",
     )
 
@@ -403,7 +385,7 @@ def _ladder(evidence: Evidence, sd: float, mde: float) -> Reason:
     return Reason("ladder.moderate" if k < 30 else "")
 
 
-def _needed(between: float, df_share: float = 1.0) -> dict[str, int]:
+def _needed(between: float, df_share: float) -> dict[str, int]:
     """Dates by which each of `EFFECTS` would be found, from the standard error ``between`` of one of them."""
     if not between > 0:
         return {}
