@@ -53,7 +53,7 @@ MOST_FALLS, FEWEST_DRAWS = 10_000, 40
 #: Number of pairs of controls for ranking the events of two weeks in a drawn list.
 PAIRS = 999
 #: Cache of the power by its inputs, for repeated runs in one process.
-_KNOWN: dict[str, dict[str, float]] = {}
+_POWER: dict[str, dict[str, float]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -535,14 +535,14 @@ def power(past: Past, wanted: Mapping[str, int], *, seed: int, draws: int = DRAW
     effects = tuple(EFFECTS.values())
     draws = min(draws, max(FEWEST_DRAWS, draws * MOST_FALLS // len(past.falls)))
     key = _digest(past, wanted, seed, draws)
-    if key not in _KNOWN:
+    if key not in _POWER:
         rng = np.random.default_rng(seed)
         # One thread, because sums depend on the number of threads and small products do not need more.
         with threadpool_limits(1, "blas"):
             lists = [judged(past, draw_events(past, wanted, rng), effects, seed=seed) for _ in range(draws)]
         kinds = np.array([[kind == REVERSAL for _, kind in one] for one in lists])
-        _KNOWN[key] = {f"{effect:.2f}": float(share) for effect, share in zip(effects, kinds.mean(axis=0), strict=True)}
-    return dict(_KNOWN[key])
+        _POWER[key] = {f"{effect:.2f}": float(share) for effect, share in zip(effects, kinds.mean(axis=0), strict=True)}
+    return dict(_POWER[key])
 
 
 def _digest(past: Past, wanted: Mapping[str, int], seed: int, draws: int) -> str:
