@@ -15,7 +15,9 @@ SECTION = "Set up"
 )
 @click.argument("of", type=click.Choice(["study", "summary", "pool", "simulation"]), default="study")
 def command(of: str) -> None:
-    """Print the JSON Schema of a study file (TOML), of the summary.json of a run or a pool, or of simulation.json.
+    """Print the JSON Schema of a study file, or of a JSON file in a pack.
+
+    The choices are the study file (TOML), the summary.json of a run ("summary") or of a pool, and simulation.json.
 
     Save the schema of the study in the folder of the study file and write "#:schema eventstudy.schema.json" as the
     first line of the study file. Editors then complete and check the file.
