@@ -1,6 +1,6 @@
 """The market-wide engine against a loop over events, against other packages, and against the floor.
 
-    python benchmarks/engine.py [--sizes 100,1000,10000,100000,1000000] [--rounds 5] [--peers FOLDER]
+    python benchmarks/engine.py [--sizes 100,1000,10000,100000,1000000] [--rounds 5] [--peers FOLDER] [--older FOLDER]
 
 See README.md. All ratios are of one run in which the contenders take turns, so that a slow moment of
 the machine hits all of them. Writes RESULTS.md and engine.png beside itself.
@@ -232,6 +232,36 @@ def resident(name: str) -> float:
     return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
 
+def time_fits(n: int) -> None:
+    """Print the median seconds of 30 fits, and of as many floors."""
+    panel, events = make_panel(), make_events(n)
+    seconds: dict[str, list[float]] = {"fit": [], "floor": []}
+    for _ in range(30):
+        for name, work in (("fit", ours), ("floor", floor)):
+            start = time.process_time()
+            work(panel, events)
+            seconds[name].append(time.process_time() - start)
+    print(*(float(np.median(turns)) for turns in seconds.values()))
+
+
+def against_older(older: Path, n: int, rounds: int) -> str:
+    """Set the fits of another checkout beside these, each a process, in turns; return a sentence."""
+    found: dict[Path, list[list[float]]] = {older.resolve(): [], HERE.parent: []}
+    for _ in range(rounds):
+        for checkout, turns in found.items():
+            command = [sys.executable, __file__, "--fits", str(n)]
+            environment = {**os.environ, "PYTHONPATH": str(checkout)}
+            out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout  # noqa: S603
+            turns.append([float(word) for word in out.split()])
+    before, now = (np.array(turns) for turns in found.values())
+    shares = np.sort(now[:, 0] / before[:, 0])
+    floors = ", ".join(f"{np.median(turns[:, 0] / turns[:, 1]):.2f}" for turns in (before, now))
+    return (
+        f"A fit of {n:,} events takes {np.median(shares):.2f} ({shares[0]:.2f}–{shares[-1]:.2f}) of the time of an "
+        f"older checkout, and before and now {floors} times the floor: processes of 30 fits in {rounds} turns."
+    )
+
+
 def hard_panels(panel: WidePanel) -> dict[str, WidePanel]:
     """Panels on which running sums lose digits."""
     rng = np.random.default_rng(5)
@@ -341,6 +371,7 @@ def report(
     memory: dict[int, float],
     peers: list[str],
     panel: WidePanel,
+    older: str,
 ) -> str:
     """RESULTS.md."""
     intro = (
@@ -390,6 +421,7 @@ def report(
             f"PyPI `{name}` {PEERS[name][0]} / numpy with AR at 10,000 events, each turn beside the other: "
             f"{ratio}; {each:.2f} ms an event over {GIVEN[name]} events."
         )
+    lines += ["", older] if older else []
     lines += ["", "| largest relative error of σ against QR | |", "|---|---|"]
     lines += [f"| {name} | {error:.1e} |" for name, error in errors.items()]
     told = ", ".join(f"{n:,}: {mb:.0f} MB" for n, mb in memory.items())
@@ -409,10 +441,15 @@ def main() -> None:
     parser.add_argument("--sizes", default="100,1000,10000,100000,1000000")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", type=Path, help="folder of the other packages' environments, made if needed")
+    parser.add_argument("--older", type=Path, help="another checkout; its fits of 10,000 events take turns with these")
     parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--fits", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
         measure_memory(options.memory)
+        return
+    if options.fits:
+        time_fits(options.fits)
         return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sizes = [int(size) for size in options.sizes.split(",")]
@@ -425,7 +462,8 @@ def main() -> None:
     memory = {n: peak_memory(n) for n in sizes if n >= 10_000}
     errors = accuracy(panel)
     draw(timings, memory, sizes)
-    text = report(timings, sizes, errors, memory, peers, panel)
+    older = against_older(options.older, 10_000, 2 * options.rounds) if options.older else ""
+    text = report(timings, sizes, errors, memory, peers, panel, older)
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
     print(text)
 

@@ -57,12 +57,13 @@ class Sessions:
         return int(np.searchsorted(self.days, np.datetime64(day, "D")))
 
 
-_KNOWN: dict[str, Sessions] = {}
+#: Cache of this process: sessions by MIC, as computed, received from another process, or extended for old events.
+_SESSIONS: dict[str, Sessions] = {}
 
 
 def remember(sessions: Mapping[str, Sessions]) -> None:
     """Store sessions of exchanges, by MIC, that another process has computed."""
-    _KNOWN.update(sessions)
+    _SESSIONS.update(sessions)
 
 
 def remember_earlier(mic: str, days: NDArray[np.datetime64]) -> None:
@@ -70,7 +71,7 @@ def remember_earlier(mic: str, days: NDArray[np.datetime64]) -> None:
 
     These sessions have the hours of the calendar's first session. They replace earlier extensions.
     """
-    table = _KNOWN.get(mic) or _worked_out(mic)
+    table = _SESSIONS.get(mic) or _worked_out(mic)
     later = table.days >= np.datetime64(FIRST_DAY, "D")
     days = np.unique(days.astype("datetime64[D]"))
     days = days[days < table.days[later][0]]
@@ -82,13 +83,13 @@ def remember_earlier(mic: str, days: NDArray[np.datetime64]) -> None:
         return np.concatenate([np.array(early, dtype=np.int64), moments[later]])
 
     opens, closes = joined(table.opens), joined(table.closes)
-    _KNOWN[mic] = replace(table, days=np.concatenate([days, table.days[later]]), opens=opens, closes=closes)
+    _SESSIONS[mic] = replace(table, days=np.concatenate([days, table.days[later]]), opens=opens, closes=closes)
 
 
 def forget_earlier(mic: str) -> None:
     """Remove the extension by `remember_earlier`, for a study without events before the calendar."""
-    if mic in _KNOWN and _KNOWN[mic].days[0] < np.datetime64(FIRST_DAY, "D"):
-        del _KNOWN[mic]
+    if mic in _SESSIONS and _SESSIONS[mic].days[0] < np.datetime64(FIRST_DAY, "D"):
+        del _SESSIONS[mic]
 
 
 def exchange_sessions(mic: str) -> Sessions:
@@ -96,9 +97,9 @@ def exchange_sessions(mic: str) -> Sessions:
 
     `remember_earlier` adds sessions before 2000 if a study has such events.
     """
-    if mic not in _KNOWN:
-        _KNOWN[mic] = _worked_out(mic)
-    return _KNOWN[mic]
+    if mic not in _SESSIONS:
+        _SESSIONS[mic] = _worked_out(mic)
+    return _SESSIONS[mic]
 
 
 def _worked_out(mic: str) -> Sessions:

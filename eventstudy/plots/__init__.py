@@ -1,8 +1,8 @@
 """Figures of a study.
 
-Each drawing function draws what the tables hold on one axes and returns it; the axes keep decimal
-returns and only their tick labels are percent. `plots_of` lists the figures of a result, `draw`
-makes one with its frame, caption and, for simulated prices, its watermark.
+Each drawing function draws numbers of the tables on one axes and returns it. The data are decimal returns; only tick
+labels are in percent. `plots_of` lists the figures of a result; `draw` makes one with its frame, caption and, for
+simulated prices, its watermark.
 """
 
 from eventstudy.plots.accessor import Plots

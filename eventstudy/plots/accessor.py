@@ -1,4 +1,4 @@
-"""``result.plot``: every figure by a method of its own, on an axes of the caller's or a new one."""
+"""``result.plot``: one method for each figure, on given or new axes."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Plots:
     result: StudyResult
 
     def available(self) -> tuple[Plot, ...]:
-        """Return the figures that the result has data for."""
+        """Return the names of the figures for which the result has data."""
         return plots_of(self.result)
 
     def figure(self, name: str) -> Figure:
-        """Return a figure as the pack has it, with caption; `KeyError` names those there are."""
+        """Return a figure as in the pack, with caption; `KeyError` lists the available names."""
         found = {plot.name: plot for plot in self.available()}
         if name not in found:
             raise KeyError(f"no figure {name!r}; there are {', '.join(found)}")
@@ -50,7 +50,7 @@ class Plots:
         return self.caar(ax=ax)
 
     def caar(self, label: str = "", *, ax: Axes | None = None) -> Axes:
-        """Draw the mean path of a label's dates and the dates behind it; by default of the label asked, or of all."""
+        """Draw the mean path of a label's dates and the single dates; by default the label in question, or all."""
         return self._on(ax, caar_by_label, *([label] if label else []))
 
     def forest(self, window: str = "", *, ax: Axes | None = None) -> Axes:
@@ -62,7 +62,7 @@ class Plots:
         return self._on(ax, heatmap, shock_id)
 
     def path(self, shock_id: str, *, ax: Axes | None = None) -> Axes:
-        """Draw the way of one shock's peers."""
+        """Draw the paths of one shock's peers."""
         return self._on(ax, shock_path, shock_id)
 
     def timeline(self, *, ax: Axes | None = None) -> Axes:
@@ -70,7 +70,7 @@ class Plots:
         return self._on(ax, timeline)
 
     def balance(self, *, ax: Axes | None = None) -> Axes:
-        """Draw how alike shocks and placebos are before they are compared."""
+        """Draw the balance of shocks and control drops."""
         return self._on(ax, placebo_balance)
 
     def equity(self, *, ax: Axes | None = None) -> Axes:
@@ -82,7 +82,7 @@ class Plots:
         return self._on(ax, p_heatmap)
 
     def costs(self, *, ax: Axes | None = None) -> Axes:
-        """Draw the mean trade against the cost of trading."""
+        """Draw the mean return of a trade by trading cost."""
         return self._on(ax, cost_sensitivity)
 
     def specifications(self, *, ax: Axes | None = None) -> Axes:

@@ -1,4 +1,4 @@
-"""The mean path of each label's dates from the last close before day 0, and all dates behind it."""
+"""The mean path of each label's dates from the last close before day 0, and the single dates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from eventstudy.plots.style import (
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
-#: Most panels, and how many stand side by side.
+#: Largest number of panels, and number of panels side by side.
 MOST, COLUMNS = 6, 3
 #: Inches of a row of panels, and from one to the next.
 TALL, ALONG = 1.2, 0.36
@@ -58,19 +58,19 @@ def caar_by_label(ax: Axes, result: StudyResult, label: str = "") -> Axes:
 
 
 def panels(result: StudyResult) -> dict[str, str]:
-    """Return label → group of those that are drawn: the label asked, those of most dates, and last all."""
+    """Return label → group of the panels: the label in question, the labels with most dates, and all."""
     known = {"all", *read.table(result, "shocks", "label")["label"]}
     found = {name: group for name, group in read.headline_groups(result).items() if name in known and _k(result, group)}
     labels, asked = [name for name in found if name != "all"], _asked(result)
     if len(labels) == 1:
-        # One label is all there is: one panel says it.
+        # With only one label, one panel is enough.
         return {asked: found[asked]}
     labels.sort(key=lambda name: (name != asked, -_k(result, found[name])))
     return {name: found[name] for name in [*labels[: MOST - 1], *(["all"] if "all" in found else [])]}
 
 
 def _asked(result: StudyResult) -> str:
-    """Return the label that the title is about: the verdict's where it has dates, else all."""
+    """Return the label of the title: that of the verdict if it has dates, else all."""
     found, label = read.headline_groups(result), read.asked_label(result)
     return label if label in found and _k(result, found[label]) else "all"
 
@@ -81,11 +81,12 @@ def _k(result: StudyResult, group: str) -> int:
 
 
 def _matched(result: StudyResult, label: str) -> Any:
-    """Return the mean path of the drops matched to a label's, from the close before day 0; empty for none."""
+    """Return the mean path of the control drops matched to a label's drops, from the close before day 0; may be
+    empty."""
     base = read.base(result)
     days = read.reversal_path(result, f"label={label}" if label != "all" else "all", "placebos")
     before = days.loc[days["tau"] == base, "car"]
-    # Their paths are of returns, whatever the study measures.
+    # Control drops have paths of returns only.
     usable = len(before) and result.facts.get("kind", "return") == "return" and label == _asked(result)
     return days.assign(car=days["car"] - before.iloc[0]) if usable else days.iloc[:0]
 
@@ -116,7 +117,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     base = words["figure.base"].format(base=_signed(read.base(result)))
     lines.append(Line2D([], [], color=INK, lw=0.5, ls=(0, (2, 2)), label=base))
     lines += [Line2D([], [], color=INK, lw=1.7, label=words["figure.mean"])]
-    # A single date has no band, nor have dates that overlap too far.
+    # A single date, and dates that overlap too much, have no band.
     if any(panel.collections for panel in grid):
         lines.append(Patch(color="0.85", label=words["figure.bands_alone"]))
     if len(matched):
@@ -127,7 +128,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
 
 
 def title(result: StudyResult, words: Mapping[str, str] | None = None) -> str:
-    """Return what the figure finds: the mean path at the end of its first main window, and on the last day."""
+    """Return the title: the mean path at the end of the first main window, and on the last day."""
     words, label = words or figure_words(result.facts), _asked(result)
     mean = read.date_paths(result, panels(result)[label])[0].set_index("tau")["car"]
     end, last = read.pair(read.main_windows(result)["drop"])[1], int(mean.index.max())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
-    """Draw the mean net trade against the cost of a side, and where it turns to nothing."""
+    """Draw the mean net return of a trade by cost of a side, and the break-even cost."""
     words, points = figure_words(result.facts), _costs(result)
     for run, colour, dash in (("every_drop", GREY, (0, (4, 1.5))), ("rule", INK, "-")):
         own = points[points["run"] == run]
@@ -35,7 +35,7 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
             }
             ax.plot(own["cost_bps"], own["net_per_trade"], **look)
     key(ax, ncols=2, handletextpad=0.7)
-    # Nought belongs in the picture: how far the mean trade is from it is the question.
+    # Zero must be visible, because the distance from zero matters.
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, -0.05 * max(high, 0.01)), high)
     ax.axhline(0, color=INK, lw=0.6)
@@ -53,13 +53,13 @@ def cost_sensitivity(ax: Axes, result: StudyResult) -> Axes:
 
 
 def _costs(result: StudyResult) -> pd.DataFrame:
-    """Return the mean trade at each cost, of runs that traded."""
+    """Return the mean return of a trade at each cost, for runs with trades."""
     table = read.table(result, "cost_sensitivity", "run", "cost_bps", "net_per_trade")
     return table[table["net_per_trade"].notna() & table["run"].isin(("rule", "every_drop"))]
 
 
 def _run(result: StudyResult) -> str:
-    """Return the run that the figure is about: the rule where it traded."""
+    """Return the run of the figure: the rule if it traded."""
     return "rule" if "rule" in set(_costs(result)["run"]) else "every_drop"
 
 
@@ -69,7 +69,7 @@ def _size(result: StudyResult, _: str) -> tuple[int, int]:
 
 
 def _told(result: StudyResult, _: str, words: Mapping[str, str]) -> Mapping[str, Any]:
-    """Say the mean trade at the lowest and at the highest cost, of the rule where it traded."""
+    """Return the text fields: mean return of a trade at the lowest and at the highest cost."""
     points = _costs(result)
     run = _run(result)
     own = points[points["run"] == run].sort_values("cost_bps")

@@ -28,7 +28,7 @@ def draw(result: StudyResult, plot: Plot) -> Figure:
     kind, text = KINDS[plot.kind], caption(result, plot)
     frame = kind.frame(result, plot.shock_id)
     lines = _lines(frame, text)
-    # Taller where the caption would reach the name of the axis above it.
+    # Taller if the caption would touch the axis label.
     more = max(frame.beneath + 0.105 * len(lines) - frame.bottom, 0.0)
     frame = replace(frame, height=frame.height + more, bottom=frame.bottom + more)
     with styled():
@@ -70,14 +70,14 @@ def caption(result: StudyResult, plot: Plot) -> str:
 
 
 def alt_text(result: StudyResult, plot: Plot, words: Mapping[str, str]) -> str:
-    """Return what a figure shows with its numbers, for readers who cannot see it; its name where nothing is known."""
+    """Return the description of a figure for readers who cannot see it; its name if there is none."""
     kind = KINDS[plot.kind]
     told = kind.told(result, plot.shock_id, words) if kind.told else {}
     return words.get(f"alt.{kind.name}", plot.name).format(shock=plot.shock_id, **told)
 
 
 def setting_parts(summary: Mapping[str, object], words: Mapping[str, str]) -> list[str]:
-    """Return what every figure rests on: windows, model, returns, data date."""
+    """Return the parts that all captions have: windows, model, returns, data date."""
     windows, model = summary.get("windows") or {}, summary.get("model") or {}
     assert isinstance(windows, Mapping)
     assert isinstance(model, Mapping)
@@ -95,7 +95,7 @@ def setting_parts(summary: Mapping[str, object], words: Mapping[str, str]) -> li
 
 
 def _lines(frame: Frame, text: str) -> list[str]:
-    """Return the caption in lines that fit; its parts stay whole."""
+    """Return the caption in lines that fit, broken between its parts."""
     lines: list[str] = []
     for part in text.split(" · "):
         longer = f"{lines[-1]} · {part}" if lines else part
@@ -108,7 +108,7 @@ def _lines(frame: Frame, text: str) -> list[str]:
 
 
 def write_caption(figure: Figure, text: str) -> None:
-    """Write what a figure rests on at its lower edge."""
+    """Write the caption at the lower edge of a figure."""
     x, y = (0.05 / inches for inches in figure.get_size_inches())
     figure.text(x, y, text, fontsize=CAPTION_SIZE, color="#555555", va="bottom", linespacing=1.15, gid=CAPTION)
 

@@ -40,7 +40,7 @@ CURVES: tuple[tuple[str, str, Any, float], ...] = (
 
 
 def equity_curve(ax: Axes, result: StudyResult) -> Axes:
-    """Draw the rule's cumulative net return beside the runs it is set against."""
+    """Draw the cumulative net return of the rule and of the comparison runs."""
     words, rows = figure_words(result.facts), pnl(result)
     days = rows["date"].to_numpy(dtype="datetime64[D]")
     for run, colour, dash, width in CURVES:
@@ -68,7 +68,7 @@ def equity_curve(ax: Axes, result: StudyResult) -> Axes:
 
 
 def drawdown(ax: Axes, result: StudyResult) -> Axes:
-    """Draw how far the rule's capital lay below its highest level so far."""
+    """Draw the drawdown of the rule's capital from its highest earlier level."""
     rows = pnl(result)
     days = rows["date"].to_numpy(dtype="datetime64[D]")
     ax.fill_between(days, rows["drawdown"], 0.0, color=PALE, lw=0)
@@ -78,7 +78,7 @@ def drawdown(ax: Axes, result: StudyResult) -> Axes:
 
 
 def pnl(result: StudyResult) -> pd.DataFrame:
-    """Return the days of the backtest; none where the rule made no trade."""
+    """Return the days of the backtest; empty if the rule made no trade."""
     rows = read.table(result, "pnl", "date", "equity", "drawdown")
     return rows if n_trades(result, "rule") else rows.iloc[:0]
 
@@ -90,12 +90,12 @@ def trades(result: StudyResult) -> pd.DataFrame:
 
 
 def n_trades(result: StudyResult, run: str) -> int:
-    """Return how many trades a run of the backtest made."""
+    """Return the number of trades of a run of the backtest."""
     return int(comparison(result, run).get("n_trades") or 0)
 
 
 def comparison(result: StudyResult, run: str) -> Mapping[str, Any]:
-    """Return what the summary says of a run of the backtest, the rule or one that it is set against."""
+    """Return the facts of the summary on a run of the backtest (the rule or a comparison run)."""
     found = result.facts.get("backtest") or {}
     return found if run == "rule" else (found.get("comparison") or {}).get(run) or {}
 

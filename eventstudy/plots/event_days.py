@@ -1,4 +1,4 @@
-"""Axes of event days: shaded windows, paths from the last close before day 0, and marks where a line is cut."""
+"""Axes of event days: shaded windows, paths from the last close before day 0, and marks for cut lines."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def shade_windows(ax: Axes, result: StudyResult, *, named: bool = True) -> None:
 
 
 def draw_path(ax: Axes, words: Mapping[str, str], days: pd.DataFrame, name: str, **look: Any) -> None:
-    """Draw a mean path, with its 95 % band where it has one."""
+    """Draw a mean path, with its 95 % band if it has one."""
     (line,) = ax.plot(days["tau"].to_numpy(), days["car"].to_numpy(), **look)
     if days["lower"].notna().sum() > 1:
         ax.fill_between(days["tau"], days["lower"], days["upper"], color=look["color"], alpha=0.15, lw=0, zorder=2)
@@ -59,7 +59,7 @@ def draw_path(ax: Axes, words: Mapping[str, str], days: pd.DataFrame, name: str,
 
 
 def common_height(axes: Iterable[Axes], means: Iterable[pd.DataFrame]) -> None:
-    """Give axes one height: it holds the means, and their bands and single dates as far as they are not much wider."""
+    """Set common limits: they include the means, and bands and single dates unless these are much wider."""
     known = list(axes)
     ends = np.concatenate([np.zeros(1), *(days["car"].to_numpy(dtype=float) for days in means)])
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
@@ -74,7 +74,7 @@ def common_height(axes: Iterable[Axes], means: Iterable[pd.DataFrame]) -> None:
 
 
 def mark_cuts(ax: Axes) -> None:
-    """Put an arrow on the edge of the axes where a line or a band first leaves it."""
+    """Draw an arrow at the edge of the axes where a line or a band first leaves it."""
     low, high = ax.get_ylim()
     lines = [(np.asarray(line.get_xdata()), np.asarray(line.get_ydata()), line.get_color()) for line in ax.get_lines()]
     paths: list[tuple[Any, Any, Any]] = [path for path in lines if len(path[0]) > 2]
@@ -91,7 +91,7 @@ def mark_cuts(ax: Axes) -> None:
 
 
 def mark_clarifications(ax: Axes, result: StudyResult, shock_id: str) -> bool:
-    """Mark the clarifications of a shock, each with its day, above the axis; return whether any lies on it."""
+    """Mark the clarifications of a shock above the axis, each with its day; return whether any is on the axis."""
     words, (low, high) = figure_words(result.facts), ax.get_xlim()
     on_axis = [(name, tau) for name, tau in read.clarification_days(result, shock_id) if low <= tau <= high]
     for name, tau in on_axis:

@@ -1,4 +1,4 @@
-"""The fonts of the figures: DejaVu Sans, and behind it one with Chinese glyphs where there is one."""
+"""The fonts of the figures: DejaVu Sans, and a font with Chinese glyphs if there is one."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _CJK_FILES = (
 )
 
 LATIN = "DejaVu Sans"
-#: What a drawing's words are set in where it is opened: the first of these that the machine has.
+#: Font families in SVG files; a viewer uses the first one that is installed.
 LATIN_STACK = f"'{LATIN}', Verdana, sans-serif"
 _CJK_STACK = "'Microsoft YaHei', 'PingFang SC', 'Noto Sans CJK SC', sans-serif"
 
 
 @functools.cache
 def cjk_font() -> Path | None:
-    """Return the file of a font with Chinese glyphs, None where the machine has none."""
+    """Return the file of a font with Chinese glyphs, None if there is none."""
     found = sorted(Path(name) for name in font_manager.findSystemFonts())
     for wanted in _CJK_FILES:
         for path in found:
@@ -54,14 +54,14 @@ def cjk_font() -> Path | None:
 
 @functools.cache
 def families() -> tuple[str, ...]:
-    """Return the names of the fonts in the order in which a glyph is looked for."""
+    """Return the names of the fonts in the order of the search for a glyph."""
     path = cjk_font()
     if path is None:
         return (LATIN,)
     # Registered by path: matplotlib's own list of fonts is a cache that can be older than the font.
     manager = font_manager.fontManager
     manager.addfont(str(path))
-    # A family of one weight stands for both; matplotlib would say so for every text that it sets.
+    # A family with one weight is used for both; matplotlib would log this for every text.
     faces = [face for face in manager.ttflist if face.fname == str(path)]
     manager.ttflist[:] = [face for face in manager.ttflist if face.fname != str(path)]
     manager.ttflist += [dataclasses.replace(face, weight=weight) for face in faces for weight in (400, 700)]
@@ -69,25 +69,25 @@ def families() -> tuple[str, ...]:
 
 
 def latin_fonts() -> Path:
-    """Return the folder of the DejaVu fonts that matplotlib brings along."""
+    """Return the folder of the DejaVu fonts in matplotlib."""
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
 def font_folders() -> list[Any]:
-    """Return the folders that hold the fonts of the figures, for a program that sets their words itself."""
+    """Return the folders of the figures' fonts, for programs that render their texts."""
     font = cjk_font()
     return [latin_fonts(), *([font.parent] if font else [])]
 
 
 def cjk_stack() -> str:
-    """Return the families in which a drawing's Chinese characters are set, the first that is there."""
+    """Return the families for a drawing's Chinese characters, the installed one first."""
     return f"'{families()[-1]}', {_CJK_STACK}"
 
 
 def runs(text: str) -> Iterator[tuple[bool, str]]:
-    """Return the parts of a text in turn, each with whether DejaVu Sans has its characters.
+    """Return the parts of a text in order, each with a flag that DejaVu Sans has its characters.
 
-    A space belongs to what stands before it.
+    A space belongs to the preceding part.
     """
     latin = [char.isspace() or ord(char) in _latin_glyphs() for char in text]
     for place, char in enumerate(text):
@@ -99,9 +99,9 @@ def runs(text: str) -> Iterator[tuple[bool, str]]:
 
 @functools.cache
 def advance(text: str, weight: str) -> float:
-    """Return how far a text reaches, in sizes of its font, with its spaces and kerning."""
+    """Return the width of a text in units of the font size, with spaces and kerning."""
     font = font_manager.FontProperties(family=list(families()), weight=weight, size=100)
-    # What is measured is ink: a stroke at either end makes the spaces count.
+    # Only ink is measured, so a stroke is added at both ends to include spaces.
     wide, narrow = (
         text_to_path.get_text_width_height_descent(words, font, ismath=False)[0] for words in (f"|{text}|", "||")
     )
@@ -120,19 +120,19 @@ def _glyphs() -> frozenset[int]:
 
 
 def forget_fonts() -> None:
-    """Look for fonts anew: for a program that has installed or removed one since it started."""
+    """Search for fonts again, after one was installed or removed."""
     for found in (cjk_font, families, advance, _glyphs):
         found.cache_clear()
 
 
 def shown(text: object, *, limit: int = 0) -> str:
-    """Return ``text`` on one line, without what the figures' fonts cannot show, cut at ``limit``."""
+    """Return ``text`` on one line, without characters that the fonts lack, cut at ``limit``."""
     line = " ".join(str(text).split())
     kept = " ".join("".join(char for char in line if ord(char) in _glyphs()).split())
     return kept if not limit or len(kept) <= limit else kept[: limit - 1].rstrip() + "…"
 
 
 def figure_words(summary: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the messages of the figures: English where no font has the glyphs of the study's language."""
+    """Return the messages of the figures; in English if no font has the glyphs of the study's language."""
     wanted = str(summary.get("language") or "en")
     return catalogue(wanted if wanted == "en" or cjk_font() else "en", kind_of_study(summary))

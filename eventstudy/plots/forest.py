@@ -1,4 +1,4 @@
-"""Every shock in the drop and after it with its interval, grouped by label, and the mean of each label."""
+"""Forest plot: each shock in the drop and after it with its interval, by label, and the mean of each label."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from eventstudy.results.from_tables import tests_of
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
-#: Most shocks that have a row of their own, beyond them labels are a mean alone; most of a study of one window.
+#: Largest number of shocks with a row each (with more, only means are drawn); the same for a single window.
 MOST = 27
-#: Inches of a row, of the names at the left and of the numbers at the right, and of the ranks beyond.
+#: Inches of a row, of the names on the left, the numbers on the right, and the ranks.
 ROW, NAMES, NUMBERS, RANK = 0.128, 1.32, 1.22, 0.72
-#: Axes reach so many times the largest estimate; what lies beyond is cut at an arrow.
+#: Limit of the axes as a multiple of the largest estimate; intervals beyond it are cut at an arrow.
 REACH = 2.2
 COMPARISON: Any = {"marker": "|", "ms": 5, "mew": 0.6, "color": PALE}
 
@@ -90,7 +90,7 @@ def forest(ax: Axes, result: StudyResult, name: str = "") -> Axes:
 
 
 def _reach(rows: list[dict[Any, Any]], name: str) -> tuple[float, float]:
-    """Return the ends of the axis: they hold every estimate, and intervals as far as these are not much wider."""
+    """Return the limits of the axis: they include every estimate, and intervals unless these are much wider."""
     values = np.array([[row[f"{name}{end}"] for end in ("", "_lower", "_upper")] for row in rows], dtype=float)
     most = REACH * max(float(np.nanmax(np.abs(values[:, 0]))), 0.01)
     low, high = max(float(np.nanmin(values)), -most), min(float(np.nanmax(values)), most)
@@ -99,7 +99,7 @@ def _reach(rows: list[dict[Any, Any]], name: str) -> tuple[float, float]:
 
 @functools.lru_cache(maxsize=4)
 def forest_rows(result: StudyResult) -> list[dict[Any, Any]]:
-    """Return the rows of the figure: each label with its mean, the shocks of it that have room, and last all."""
+    """Return the rows of the figure: each label with its mean and its shocks (if there is room), and all."""
     shocks, words = read.dots(result), figure_words(result.facts)
     if shocks.empty:
         return []
@@ -123,13 +123,13 @@ def forest_rows(result: StudyResult) -> list[dict[Any, Any]]:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    """Name a shock and its day 0, once where the one has the other."""
+    """Return the name of a shock with its day 0, unless the name contains it."""
     day = str(row["day0"])
     return shown(row["shock_id"], limit=22) if day in row["shock_id"] else f"{shown(row['shock_id'], limit=10)} {day}"
 
 
 def _means(result: StudyResult, group: str) -> Mapping[str, float]:
-    """Return of a group the mean over dates with its interval in each window; NaN where there is no such test."""
+    """Return the mean over dates of a group with its interval in each window; NaN if there is no such test."""
     found: dict[str, float] = {}
     tests = read.table(result, "tests", "name", "group")
     own = tests_of(tests[(tests["name"] == "ibragimov_mueller") & (tests["group"] == group)])
@@ -141,7 +141,7 @@ def _means(result: StudyResult, group: str) -> Mapping[str, float]:
 
 
 def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
-    """Draw the windows side by side, with the names of the rows at the left and what the marks mean above."""
+    """Draw the windows side by side, with row names on the left and a legend above."""
     words, rows, windows = figure_words(result.facts), forest_rows(result), read.main_windows(result)
     panels = split(ax, 1, len(windows), across=NUMBERS, along=0.0)
     for panel, name in zip(panels, windows, strict=True):
@@ -152,7 +152,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
     write_title(ax, _title(rows, windows, words))
     plain: Any = {"ms": 3.6, "color": INK}
     marks = [sign("D", words["figure.forest_mean"], **plain)]
-    # Of many shocks the means alone are drawn.
+    # With many shocks only the means are drawn.
     if any(row["shock_id"] for row in rows):
         marks.insert(0, sign("o", words[f"figure.forest_{'shock' if 'post' in windows else 'any'}"], **plain))
         if len(read.qualifying(result)):
@@ -164,7 +164,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
 
 
 def _title(rows: list[dict[Any, Any]], windows: Mapping[str, str], words: Mapping[str, str]) -> str:
-    """Return what the figure finds: the means of the label that comes first, of all where there are no labels."""
+    """Return the title: the means of the first label, or of all dates without labels."""
     row = rows[0] if "post" in windows and not rows[0]["shock_id"] else rows[-1]
     told = {name: amount_tip(words, float(row[name])) for name in windows}
     title = "forest_title" if "post" in windows else "forest_title_alone"
@@ -185,7 +185,7 @@ def _told(result: StudyResult, _: str, _words: Mapping[str, str]) -> Mapping[str
 
 
 def _present(result: StudyResult) -> tuple[str, ...]:
-    """One date alone, without a question about drops, is its table's only row already; many cannot be read."""
+    """Whether the figure is drawn: not for a single date without a question about drops, nor for too many shocks."""
     n = len(read.dots(result))
     return ("",) if (n > 0 if asked(result.facts) else 1 < n <= MOST) else ()
 

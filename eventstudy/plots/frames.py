@@ -1,4 +1,4 @@
-"""The rows of a result's tables that a figure draws, chosen and put in order; no number is made here."""
+"""Select and order the rows of a result's tables for figures, without computing numbers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from eventstudy.results.paths import base_day
 if TYPE_CHECKING:
     from eventstudy.results.result import StudyResult
 
-#: The labels of the first figure; the others have one of their own.
+#: Labels in the first figure; other labels have separate figures.
 MAIN_LABELS = ("misreading", "genuine", "contested", "denied", "silent", "all")
-#: So few shocks have a figure each though they are of a single firm.
+#: Up to this number of shocks, shocks of a single firm have a figure each.
 FEW_SHOCKS = 6
 #: Flags of abnormal_returns that mark a day on which no free price was seen.
 CENSORED = frozenset({"locked_up", "locked_down", "halted", "missing"})
 
 
 def table(result: StudyResult, name: str, *columns: str) -> pd.DataFrame:
-    """Return a table of the result; one of these columns without a row where it is absent, empty or lacks one."""
+    """Return a table of the result; if it is absent, empty or lacks a column, an empty table with these columns."""
     found = result.tables.get(name)
     usable = found is not None and len(found) and set(columns) <= set(found.columns)
     return found if found is not None and usable else pd.DataFrame(columns=list(columns))
 
 
 def main_windows(result: StudyResult) -> dict[str, str]:
-    """Return drop and post window as the tables write them, or the headline's alone where nothing is asked of drops."""
+    """Return drop and post window in the form of the tables, or the headline window in studies of effects."""
     if asked(result.facts):
         return {name: window_of(result, name) for name in ("drop", "post")}
     return {"drop": str(result.facts["effect"]["window"])}
@@ -46,7 +46,7 @@ def pair(window: str) -> tuple[int, int]:
 
 
 def base(result: StudyResult) -> int:
-    """Return the day from whose close paths are drawn."""
+    """Return the day at whose close paths start."""
     return base_day(pair(main_windows(result)["drop"]))
 
 
@@ -86,13 +86,12 @@ def paths(result: StudyResult, shock_id: str) -> pd.DataFrame:
     """Return the abnormal returns of one shock, of each peer those of its first event.
 
     ``censored`` says on which days there was no free price.
-    A later event of the shock, say the clarification, has a day 0 of its own; on one axis with the
-    drop it would show the peer twice.
+    Later events of the shock, such as a clarification, have another day 0 and would show the peer twice.
     """
     rows = _of_shock(result, "abnormal_returns", shock_id)
     day0 = rows[rows["tau"] == 0].sort_values(["session", "event_id"], kind="stable")
     answers = {row["event_id"] for row in result.facts.get("chronology") or ()}
-    # A clarification that came before its drop does not stand for it.
+    # A clarification before its drop is not used.
     day0 = day0.assign(answer=day0["event_id"].isin(answers))
     leads = set(day0.loc[~day0["answer"], "ticker"])
     day0 = day0[~(day0["answer"] & day0["ticker"].isin(leads))]
@@ -115,7 +114,7 @@ def _of_shock(result: StudyResult, name: str, shock_id: str) -> pd.DataFrame:
 
 @functools.lru_cache(maxsize=4)
 def dots(result: StudyResult) -> pd.DataFrame:
-    """Return one row a shock, by date: label, day0, and of drop and post the CAR with the ends of its interval."""
+    """Return one row for each shock, by date: label, day0, and the CARs of drop and post with their intervals."""
     shocks = table(result, "shocks", "shock_id", "label", "day0", "n_peers", "window", "car", "lower", "upper")
     rows = shocks.drop_duplicates("shock_id")[["shock_id", "label", "day0", "n_peers"]].set_index("shock_id")
     windows = main_windows(result)
@@ -145,7 +144,7 @@ def censored(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
 def clarification_days(result: StudyResult, shock_id: str = "") -> list[tuple[str, int]]:
     """Return (clarification, tau) for one shock or all, tau counted from the clarified event's day 0.
 
-    Where exchanges differ the earliest counts; one before its drop is left out.
+    If exchanges differ, the earliest day counts; clarifications before the drop are left out.
     """
     alignment, daily = result.tables.get("alignment"), result.tables.get("abnormal_returns")
     if alignment is None or daily is None or daily.empty:
@@ -176,10 +175,10 @@ def _answers(result: StudyResult) -> tuple[tuple[str, str, int], ...]:
 def used_shocks(result: StudyResult) -> list[str]:
     """Return the shocks that have a CAR in the first of the main windows; misreading and contested first, by date.
 
-    Where nothing is asked about drops and there are more than `FEW_SHOCKS`, those of a single firm are left out.
+    In studies of effects with more than `FEW_SHOCKS` shocks, those of a single firm are left out.
     """
     shocks = dots(result)
-    # A long list keeps no abnormal returns by day: there is nothing to draw of one shock.
+    # A long list has no abnormal returns by day, so single shocks are not drawn.
     shocks = shocks[shocks["drop"].notna() & ("abnormal_returns" in result.tables)]
     if not asked(result.facts) and len(shocks) > FEW_SHOCKS:
         shocks = shocks[shocks["n_peers"] > 1]
@@ -188,13 +187,13 @@ def used_shocks(result: StudyResult) -> list[str]:
 
 
 def asked_label(result: StudyResult) -> str:
-    """Return the label that the verdict is about; empty where nothing is asked about drops."""
+    """Return the label of the verdict; empty in studies of effects."""
     group = str((result.facts.get("verdict") or {}).get("group") or "")
     return group.partition(";")[0].removeprefix("label=")
 
 
 def case_shock(result: StudyResult) -> str:
-    """Return the shock in question: that of the case study, else the latest of the label asked; empty for none."""
+    """Return the shock of the case study, else the latest with the label in question; may be empty."""
     shocks, case = dots(result), result.facts.get("case_study") or {}
     if "abnormal_returns" not in result.tables:
         return ""
@@ -206,7 +205,7 @@ def case_shock(result: StudyResult) -> str:
 
 @functools.lru_cache(maxsize=64)
 def date_paths(result: StudyResult, group: str) -> tuple[pd.DataFrame, tuple[pd.DataFrame, ...]]:
-    """Return the mean path of a group by tau, and those of its dates; of large studies the mean of `aar` alone."""
+    """Return the mean path of a group by tau, and those of its dates; for large studies only the mean from `aar`."""
     rows = table(result, "paths", "group", "shock_id", "tau", "n_dates", "car", "lower", "upper")
     if rows.empty:
         rows = table(result, "aar", "group", "tau", "caar", "lower", "upper").rename(columns={"caar": "car"})
@@ -231,7 +230,7 @@ def shock_rows(result: StudyResult) -> Mapping[str, Mapping[Any, Any]]:
 
 
 def shock_title(result: StudyResult, shock_id: str, *, words: Mapping[str, str] | None = None) -> str:
-    """Return ``SA26 · 9 June 2026 · contested · Note on CPO timing``, as far as it is known."""
+    """Return ``SA26 · 9 June 2026 · contested · Note on CPO timing``, without unknown parts."""
     row = shock_rows(result).get(shock_id)
     if row is None:
         return shock_id
@@ -241,7 +240,8 @@ def shock_title(result: StudyResult, shock_id: str, *, words: Mapping[str, str] 
 
 
 def peer_label(result: StudyResult, ticker: str, *, local: bool = True) -> str:
-    """Return a peer as ``InnoLight 300308.SZ``, with its local name where fonts have it; in Chinese that alone."""
+    """Return a peer as ``InnoLight 300308.SZ``, with its local name if fonts have it; in Chinese only the local
+    name."""
     peer = (result.facts.get("peers") or {}).get(ticker) or {}
     name = shown(peer.get("name") or "", limit=24)
     native = str(peer.get("name_local") or "") if local else ""
@@ -251,12 +251,12 @@ def peer_label(result: StudyResult, ticker: str, *, local: bool = True) -> str:
 
 
 def region(result: StudyResult, ticker: str) -> str:
-    """Return a peer's region, empty for none."""
+    """Return a peer's region; may be empty."""
     return str(((result.facts.get("peers") or {}).get(ticker) or {}).get("region") or "")
 
 
 def matched_placebos(result: StudyResult) -> pd.DataFrame:
-    """Return the placebo drops matched to shocks that have a benchmark."""
+    """Return the control drops matched to shocks."""
     placebos = table(result, "placebo", "tier", "shock_id", "car_drop", "car_post")
     reversal = table(result, "reversal", "shock_id", "excess")
     judged = set(reversal.loc[reversal["excess"].notna(), "shock_id"])
@@ -264,13 +264,13 @@ def matched_placebos(result: StudyResult) -> pd.DataFrame:
 
 
 def reversal_path(result: StudyResult, group: str, series: str) -> pd.DataFrame:
-    """Return the mean path of a group's qualifying drops or of their placebos; an empty frame for none."""
+    """Return the mean path of a group's drops or of their control drops; an empty frame if there are none."""
     days = table(result, "reversal_paths", *["group", "series", "tau", "n_dates", "car", "lower", "upper"])
     return days[(days["group"] == group) & (days["series"] == series)].sort_values("tau")
 
 
 def rank_of(result: StudyResult, shock_id: str) -> tuple[int, int] | None:
-    """Return a shock's rank among the falls that the verdict compares it with, and how many these are with itself."""
+    """Return a shock's rank among the falls of its comparison, and the number ranked, itself included."""
     return _ranks(result).get(shock_id)
 
 

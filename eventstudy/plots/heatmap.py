@@ -1,4 +1,4 @@
-"""The abnormal returns of one shock: its peers by its days."""
+"""Heat map of the abnormal returns of one shock: peers by days."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
     from eventstudy.results.result import StudyResult
 
-#: Brown for falls, green for rises: no label's hue, told apart by readers without red or green cones.
+#: Brown for falls, green for rises: different from the colours of labels and distinguishable for colour-blind readers.
 PALETTE = "BrBG"
-#: Where the colours end, by what is measured: the same in all figures, so that they can be compared.
+#: Ends of the colour scale, by kind of study; the same in all figures, so that they can be compared.
 ENDS: Mapping[str, float] = {"return": 0.10, "volume": 1.5, "volatility": 0.05}
-#: Pixels of a cell: readers that smooth pictures leave its middle as it is.
+#: Pixels of a cell, so that viewers that smooth images do not change its centre.
 CELL = 6
 #: Inches of a row.
 ROW = 0.135
 
 
 def heatmap(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
-    """Draw each peer's abnormal return by day: hatched where there is none, dotted where there was no free price."""
+    """Draw each peer's abnormal return by day: hatched if missing, dotted if there was no free price."""
     cells, censored = cells_of(result, shock_id)
     days, end = cells.columns.to_numpy(dtype=int), ENDS[str(result.facts.get("kind") or "return")]
     across = (days[0] - 0.5, days[-1] + 0.5, len(cells) - 0.5, -0.5)
@@ -61,7 +61,7 @@ def heatmap(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
 
 @functools.lru_cache(maxsize=64)
 def cells_of(result: StudyResult, shock_id: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the abnormal returns peers × days, and where there was no free price; regions stand together."""
+    """Return the abnormal returns (peers × days, by region), and the cells without a free price."""
     rows = read.paths(result, shock_id)
     cells, censored = (rows.pivot(index="ticker", columns="tau", values=name) for name in ("ar", "censored"))
     order = sorted(cells.index, key=lambda ticker: (read.region(result, str(ticker)), str(ticker)))
@@ -69,7 +69,7 @@ def cells_of(result: StudyResult, shock_id: str) -> tuple[pd.DataFrame, pd.DataF
 
 
 def scale(ax: Axes, result: StudyResult) -> Axes:
-    """Draw what the colours stand for."""
+    """Draw the colour scale."""
     words, end = figure_words(result.facts), ENDS[str(result.facts.get("kind") or "return")]
     ax.imshow(np.linspace(-end, end, 64)[None, :], cmap=PALETTE, extent=(-end, end, 0, 1), aspect="auto")
     ax.set_yticks([])
@@ -114,7 +114,7 @@ def _frame(result: StudyResult, _: str) -> Frame:
 
 
 def _told(result: StudyResult, _: str, words: Mapping[str, str]) -> Mapping[str, Any]:
-    """Name the peer and the day of the deepest fall."""
+    """Return the text fields: peer and day of the deepest fall."""
     shock_id = read.case_shock(result)
     cells = cells_of(result, shock_id)[0]
     values = cells.to_numpy(dtype=float)
@@ -129,7 +129,7 @@ def _told(result: StudyResult, _: str, words: Mapping[str, str]) -> Mapping[str,
 
 
 def _present(result: StudyResult) -> tuple[str, ...]:
-    """The shock in question, or the only one there is; the path of a single peer says all."""
+    """The shock in question, or the only shock; not drawn for a single peer, whose path is enough."""
     name = read.case_shock(result) if asked(result.facts) or len(read.dots(result)) == 1 else ""
     return ("",) if name and read.paths(result, name)["ticker"].nunique() > 1 else ()
 

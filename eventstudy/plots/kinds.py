@@ -1,4 +1,4 @@
-"""The kinds of figures there are, and which of them a result has data for."""
+"""Registry of the kinds of figures, and the figures for which a result has data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Size and margins of a figure in inches; ``beneath`` is what stands between axes and caption: ticks, a name."""
+    """Size and margins of a figure in inches; ``beneath`` is the space for ticks and axis label above the caption."""
 
     width: float
     height: float
@@ -38,12 +38,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a kind of figure is made.
+    """A kind of figure.
 
-    ``place`` orders the kinds on the pages; ``present`` names the shocks that it is drawn for, ``("",)``
-    for a figure of the whole study and nothing where the result has no data; ``frame`` gives its size;
-    ``panel`` draws on the axes within its margins; ``size`` counts firm-events and dates for the caption;
-    ``told`` gives the fields of its text for readers who cannot see it, ``alt.NAME`` of the catalogue.
+    ``place`` orders the kinds on the pages. ``present`` returns the shocks for which it is drawn: ``("",)`` for a
+    figure of the whole study, nothing if the result has no data. ``frame`` gives its size, ``panel`` draws on the
+    axes, ``size`` counts firm-events and dates for the caption. ``told`` gives the fields of its description for
+    readers who cannot see it, ``alt.NAME`` of the catalogue.
     """
 
     name: str
@@ -60,13 +60,13 @@ KINDS: Registry[Kind] = Registry("figure", "plots", declaration="register( Kind(
 
 
 def register(kind: Kind) -> Kind:
-    """Add a kind of figure; every result that has data for it then gets one."""
+    """Add a kind of figure; it is drawn for every result with data for it."""
     KINDS[kind.name] = kind
     return kind
 
 
 def plots_of(result: StudyResult) -> tuple[Plot, ...]:
-    """Return the figures that ``result`` has data for, those of the whole study first."""
+    """Return the figures for which ``result`` has data, those of the whole study first."""
     KINDS.load_installed()
     plots = []
     for kind in sorted(KINDS.values(), key=lambda kind: kind.place):
@@ -78,7 +78,7 @@ def plots_of(result: StudyResult) -> tuple[Plot, ...]:
 
 
 def _file_stem(shock_id: str, taken: set[str]) -> str:
-    """Return a file name for a shock that no other shock has, also where case does not count."""
+    """Return a unique file name for a shock, also on systems that ignore case."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in shock_id)
     stem, number = plain[:60] or "shock", 2
     while stem.casefold() in taken:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from eventstudy.results.result import StudyResult
 
-#: Upper ends of the steps of the scale, and their greys: labels alone have hues.
+#: Upper ends of the steps of the scale, and their greys (only labels have colours).
 STEPS = (0.01, 0.05, 0.10, 1.0)
 SHADES = ("#3C3C3C", "#B4B4B4", "#DCDCDC", "#F7F7F7")
 #: Inches of a row and of a column.
@@ -66,7 +66,7 @@ def p_heatmap(ax: Axes, result: StudyResult) -> Axes:
 
 @functools.lru_cache(maxsize=4)
 def p_values(result: StudyResult) -> pd.DataFrame:
-    """Return the p-values, tests × windows in the order of the table; tests that nowhere apply are left out."""
+    """Return the p-values, tests × windows in the order of the table, without tests that never apply."""
     table = read.table(result, "tests", "group", "window", "name", "p_value")
     own = table[table["group"] == read.headline(result)]
     cells = own.pivot(index="name", columns="window", values="p_value")
@@ -80,7 +80,7 @@ def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
 
 
 def _told(result: StudyResult, _: str, _words: Mapping[str, str]) -> Mapping[str, Any]:
-    """Count the cells that have a p-value, and those below 5 %."""
+    """Count the cells with a p-value, and those below 5 %."""
     values = p_values(result).to_numpy(dtype=float)
     return {"below": int((values < STEPS[1]).sum()), "n": int(np.isfinite(values).sum())}
 

@@ -1,4 +1,4 @@
-"""How alike events and their matched placebo drops are in what was known before."""
+"""Balance of drops and their matched control drops in characteristics known before."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLOSE, FAR = 0.1, 0.25
 
 
 def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
-    """Draw the standardised difference between events and placebos in what was known before."""
+    """Draw the standardised differences between drops and matched control drops."""
     words, table = figure_words(result.facts), _balance(result)
     traits = list(dict.fromkeys(table["variable"]))
     ax.axvspan(-CLOSE, CLOSE, color="#EEEEEE", lw=0, zorder=0)
@@ -50,7 +50,7 @@ def placebo_balance(ax: Axes, result: StudyResult) -> Axes:
 
 
 def _balance(result: StudyResult) -> pd.DataFrame:
-    """Return the balance of each label's drops and of all; single shocks and doubles are left out."""
+    """Return the balance of each label's drops and of all; single shocks and repeated groups are left out."""
     table = read.table(result, "placebo_balance", "group", "variable", "smd")
     plain = ~table["group"].str.contains("exploratory|shock_id=")
     return table[plain & table["smd"].notna()]
@@ -68,7 +68,7 @@ def _size(result: StudyResult, _: str) -> tuple[int, int]:
 
 
 def _told(result: StudyResult, _: str, words: Mapping[str, str]) -> Mapping[str, Any]:
-    """Name the trait that differs most."""
+    """Return the text fields: the characteristic that differs most."""
     table = _balance(result)
     worst = table.iloc[int(np.argmax(table["smd"].abs().to_numpy()))]
     return {"trait": term(words, "trait", worst["variable"]), "smd": f"{worst['smd']:+.2f}".replace("-", "−")}

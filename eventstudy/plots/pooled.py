@@ -14,12 +14,12 @@ from eventstudy.plots.draw import write_caption, write_watermark
 from eventstudy.plots.style import FAINT, GREY, INK, percent_axis, styled
 from eventstudy.pooling.pool import POOLED, Pool, PowerStep, Stratum
 
-#: Marks of the sectors: hues are the labels'. The pool is a diamond.
+#: Marks of the sectors (colours are for labels); the pool is a diamond.
 MARKS, WHOLE = ("o", "s", "^", "v", "P", "X", "<", ">"), "D"
 
 
 def draw_pool(pool: Pool, caption: str, words: Mapping[str, str]) -> Figure:
-    """Return the figure of the shown group: mean excess by sector, and detectable effect by dates."""
+    """Return the figure of a group: mean excess by sector, and detectable effect by number of dates."""
     with styled():
         figure = Figure(figsize=(7.2, 3.0))
         FigureCanvasAgg(figure)
@@ -75,12 +75,12 @@ def draw_growth(ax: Axes, pool: Pool, words: Mapping[str, str]) -> Axes:
 
 
 def _smallest(step: PowerStep, k: int) -> float:
-    """Smallest detectable effect of k dates such as the step's, in its formula."""
+    """Smallest detectable effect of k dates, by the formula of the step."""
     return minimum_detectable_effect(step.sd, k, df=max(step.df_share * (k - 1), 1.0))
 
 
 def _level(ax: Axes, steps: Sequence[PowerStep], grid: Sequence[int]) -> None:
-    """Ticks in plain numbers, and a line at each effect for which the table counts the dates."""
+    """Draw ticks in plain numbers, and a line at each effect of the table."""
     lines = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     low = min(_smallest(step, grid[-1]) for step in steps)
     high = max(step.mde for step in steps)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from eventstudy.results.result import StudyResult
 
-#: Share that is usually asked for.
+#: Usual target of power.
 WANTED = 0.8
 #: Colour, dashes and marker of the effects, in points.
 LOOKS: Mapping[int, Any] = {
@@ -28,9 +28,10 @@ LOOKS: Mapping[int, Any] = {
 
 
 def power_curve(ax: Axes, rates: pd.DataFrame, words: Mapping[str, str]) -> Axes:
-    """Draw the share of studies that find each true effect over the number of dates asked.
+    """Draw the share of studies that find each true effect by the requested number of dates.
 
-    ``rates`` has a row a number of dates ``k`` and true ``effect`` with the share ``reversal``, of one design.
+    ``rates`` has one row for each number of dates ``k`` and true ``effect`` with the share ``reversal``, for one
+    design.
     """
     shown = rates[rates["effect"] > 0].assign(points=(100 * rates["effect"]).round().astype(int)).sort_values("k")
     for points in sorted(set(shown["points"].tolist())):
@@ -78,7 +79,7 @@ def _shares(ax: Axes, words: Mapping[str, str]) -> None:
 
 
 def shares(result: StudyResult) -> dict[float, float]:
-    """Return true effect → share found of the verdict; empty where it was not computed."""
+    """Return true effect → share of studies in which the verdict finds it; empty if it was not computed."""
     verdict = result.verdict
     return {
         float(effect): float(share)

@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
     from eventstudy.results.result import StudyResult
 
-#: Shocks side by side, and inches of a page that they fill.
+#: Shocks side by side, and height of a page in inches.
 COLUMNS, PAGE = 3, 9.9
-#: Most shocks that are drawn one by one: nobody leafs through more.
+#: Largest number of shocks that are drawn one by one.
 MOST = 54
-#: Inches: the tallest cell with the gap beneath it, that gap, its path, the names of the peers, and a row at most.
+#: Inches: the tallest cell with the gap below it, the gap, the path, the names of the peers, and a row.
 TALL, ALONG, PATH, NAMES, MOST_ROW = 3.05, 0.42, 1.05, 0.58, 0.185
-#: Most peers that have room for their names.
+#: Largest number of peers with names.
 NAMED = 14
 
 
 def pages(result: StudyResult) -> list[str]:
-    """Return the pages, ``"1"`` the first; none for more than `MOST` shocks, or so many dates that none has a path."""
+    """Return the pages, ``"1"`` the first; none for more than `MOST` shocks, or if single dates have no paths."""
     n = len(read.used_shocks(result))
     if not 0 < n <= MOST or not read.date_paths(result, read.headline(result))[1]:
         return []
@@ -53,13 +53,13 @@ def pages(result: StudyResult) -> list[str]:
 
 @functools.lru_cache(maxsize=4)
 def _tall(result: StudyResult) -> float:
-    """Return the inches that a shock takes: of few peers it needs less."""
+    """Return the height of a shock in inches; with few peers it is smaller."""
     most = max(len(cells_of(result, name)[0]) for name in read.used_shocks(result))
     return min(TALL, ALONG + PATH + 0.06 + MOST_ROW * most)
 
 
 def _on_page(result: StudyResult) -> int:
-    """Return how many shocks stand on a page."""
+    """Return the number of shocks on a page."""
     return COLUMNS * int(PAGE / _tall(result))
 
 
@@ -88,9 +88,9 @@ def shock_path(ax: Axes, result: StudyResult, shock_id: str) -> Axes:
 
 
 def peer_paths(result: StudyResult, shock_id: str) -> pd.DataFrame:
-    """Return the peers' sums of abnormal returns, days × peers, nought at the close before day 0.
+    """Return the peers' sums of abnormal returns, days × peers, zero at the close before day 0.
 
-    A missing day adds nothing to the drawn path; the heat map marks it, and the tables do not fill it in.
+    A missing day adds zero to the drawn path; the heat map marks it, and the tables do not fill it.
     """
     sums = cells_of(result, shock_id)[0].fillna(0.0).T.cumsum()
     base = max(read.base(result), int(sums.index[0]) - 1)
@@ -111,7 +111,7 @@ def _cell(ax: Axes, result: StudyResult, shock_id: str) -> None:
     day, label = str(row["day0"])[:10], term(words, "label", row["label"]) if asked(result.facts) else ""
     line = " · ".join(filter(None, (shown(shock_id, limit=24), "" if day in shock_id else day, label)))
     title = ax.set_title(line, color=label_colour(str(row["label"])), fontsize=7, pad=3)
-    # Over the peers' names too: a title is wider than its axes.
+    # The title may extend over the peers' names.
     title.set_x(-NAMES / (box.width * figure.get_figwidth()))
     tickers = [str(ticker) for ticker in cells_of(result, shock_id)[0].index]
     tall = min(box.height - (PATH + 0.06) / height, MOST_ROW * len(tickers) / height)

@@ -26,36 +26,36 @@ MARKS = {
     "one_date": ("x", "#888888"),
 }
 SHORT = tuple(MARKS)
-#: Tests in the figure, of those that are registered; the tables hold all.
+#: Tests in the figure; the tables have all registered tests.
 SHOWN = tuple(
     """cross_sectional_t wilcoxon patell bmp corrado grank_t portfolio_t patell_kp bmp_kp date_t sign_flip""".split()
 )
-#: Lowest share that the figure tells apart from none.
+#: Lowest share on the logarithmic axis.
 EDGE = 0.004
-#: Colours of the power curves, so many as tests of the figure can hold their size.
+#: Colours of the power curves.
 LINES = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888", "#117733")
 
 
 def sizes(simulation: Simulation, design: str, window: Window) -> list[Rate]:
-    """Return what each test that was drawn at all does where nothing happened."""
+    """Return the size of each simulated test."""
     rates = [simulation.rate(design, test, window) for test in simulation.tests]
     return [rate for rate in rates if rate is not None and rate.n_draws]
 
 
 def power_tests(simulation: Simulation, window: Window) -> list[str]:
-    """Tests that do not reject too often on common dates, the only ones whose power means anything."""
+    """Tests that do not reject too often on common dates; only their power is meaningful."""
     return [rate.test for rate in sizes(simulation, "common", window) if rate.verdict != "too often"]
 
 
 def power_windows(simulation: Simulation) -> list[Window]:
-    """Windows that hold day 0."""
+    """Windows with day 0."""
     return [window for window in simulation.plan.windows if window[0] <= 0 <= window[1]]
 
 
 def draw_simulation(simulation: Simulation, words: Mapping[str, str], *, note: str, simulated: bool) -> Figure:
     """Return the figure: size by test and design on the left, power of the tests that hold it on the right.
 
-    It shows the first window, and of the tests those of `SHOWN`.
+    It shows the first window and the tests in `SHOWN`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from eventstudy.results.result import StudyResult
 
-#: The choices that make a specification, in the order in which they are drawn.
+#: The choices of a specification, in the order of the figure.
 _CHOICES = ("window", "model", "returns", "alpha")
 _SECTIONS: Mapping[str, str] = {"model": "model", "returns": "returns", "alpha": "alpha_short"}
 
@@ -63,7 +63,7 @@ def specification_curve(ax: Axes, result: StudyResult) -> Axes:
 
 
 def _told(result: StudyResult, _: str, _words: Mapping[str, str]) -> Mapping[str, Any]:
-    """Say how many choices there are, the share with a positive effect, the median and the joint p."""
+    """Return the text fields: number of specifications, share of positive effects, median, joint p."""
     rows = _specifications(result)
     first = rows.iloc[0]
     share, median = f"{first['share_positive']:.0%}", percent_tip(float(first["median"]))
@@ -71,7 +71,7 @@ def _told(result: StudyResult, _: str, _words: Mapping[str, str]) -> Mapping[str
 
 
 def specification_choices(ax: Axes, result: StudyResult) -> Axes:
-    """Draw beneath the curve which choices made each specification."""
+    """Draw the choices of each specification below the curve."""
     rows = _specifications(result)
     words = figure_words(result.facts)
     marks: list[tuple[str, Any]] = []
@@ -103,7 +103,7 @@ def _choices(rows: pd.DataFrame) -> list[str]:
 
 
 def _is_own(result: StudyResult, row: Mapping[Any, Any]) -> bool:
-    """Return whether a specification is the one that the study itself uses."""
+    """Return whether a specification is that of the study."""
     summary = result.facts
     own = {
         "window": window_of(result, "post"),
@@ -115,7 +115,7 @@ def _is_own(result: StudyResult, row: Mapping[Any, Any]) -> bool:
 
 
 def _panel(ax: Axes, result: StudyResult, _: str) -> Axes:
-    """Divide the frame's axes into the curve and, beneath it, the choices."""
+    """Divide the axes into the curve and, below it, the choices."""
     figure = ax.figure
     height = _frame(result, "").height
     box = ax.get_position()

@@ -1,4 +1,4 @@
-"""One look for all figures: palettes, axes in percent, shaded windows, names at the ends of lines."""
+"""Common style of all figures: palettes, axes in percent, names at the ends of lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from eventstudy.results.result import StudyResult
 
-#: Labels alone have hues; regions are named. Each is at least 4.5 : 1 against white, and any two stay apart (CIE 1976
+#: Only labels have colours; regions are named. Each has a contrast of at least 4.5 : 1 on white, and any two differ
+#: (CIE 1976
 #: distance of 15) for readers without red or green cones, in the simulation of Machado, Oliveira and Fernandes 2009.
 LABEL_COLOURS: Mapping[str, str] = {
     "all": "#222222",
@@ -40,9 +41,9 @@ LABEL_COLOURS: Mapping[str, str] = {
 OTHER_COLOUR = "#6B6B6B"
 #: Comparison drops and single dates; of them the texts, and of marks and lines that are no label's.
 PALE, GREY, INK, FAINT = "#A8A8A8", "#666666", "#222222", "#DDDDDD"
-#: Smallest type, in points: half a page is 0.94 of a narrow figure's width, and 6 points can still be read.
+#: Smallest font size, in points: narrow figures are reduced to 0.94 of their width, and 6 points are still readable.
 SMALLEST = 6.5
-#: What a hover text is kept under until the drawing is written, as the name of its group.
+#: Prefix of group names that carry hover texts until the drawing is written.
 TIP = "tip:"
 
 _STYLE: Any = {
@@ -73,23 +74,23 @@ _STYLE: Any = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in the figures' style, whatever the caller's matplotlib is set to."""
+    """Draw in the style of the figures, independent of the caller's matplotlib settings."""
     with mpl.rc_context({**_STYLE, "font.family": list(families())}):
         yield
 
 
 def tip(artist: Artist, text: str) -> None:
-    """Give an artist a text that shows where the pointer rests on it in an SVG."""
+    """Give an artist a hover text for the SVG."""
     artist.set_gid(f"{TIP}{text}")
 
 
 def window_text(window: Sequence[int] | None) -> str:
-    """Return ``[a,b]`` as the tables write it, ``?`` for none."""
+    """Return ``[a,b]`` as in the tables, ``?`` if missing."""
     return f"[{window[0]},{window[1]}]" if window else "?"
 
 
 def window_of(result: StudyResult, name: str) -> str:
-    """Return a window of the settings as the tables write it."""
+    """Return a window of the settings in the form of the tables."""
     return window_text((result.facts.get("windows") or {}).get(name))
 
 
@@ -109,7 +110,7 @@ def percent_tip(value: float) -> str:
 
 
 def amount_tip(words: Mapping[str, str], value: float) -> str:
-    """Return a value of what the study measures for a hover text: of returns in percent."""
+    """Return a value of the study's quantity for a hover text; returns in percent."""
     return words["amount.cell"].format(value=number_text(value))
 
 
@@ -128,9 +129,9 @@ def percent_axis(ax: Axes, text: str, *, horizontal: bool = False, ticks: int = 
 
 
 def name_rows(ax: Axes, names: Sequence[str], *, colours: Sequence[str] = (), fontsize: float = SMALLEST) -> None:
-    """Name the rows of an axes, the first at height 0, where labels of ticks would stand.
+    """Write row names at the positions of tick labels, the first at height 0.
 
-    As texts: a tick without its stroke and line is three lines more to make and to set.
+    Texts are used, because invisible ticks would add three more lines each to the drawing.
     """
     transform, across, along = ax.get_yaxis_text1_transform(mpl.rcParams["ytick.major.pad"])
     ax.set_yticks([])
@@ -140,7 +141,7 @@ def name_rows(ax: Axes, names: Sequence[str], *, colours: Sequence[str] = (), fo
 
 
 def point(ax: Axes, x: Any, y: float, text: str = "", **look: Any) -> None:
-    """Draw one point; ``text`` shows where the pointer rests on it in an SVG."""
+    """Draw one point; ``text`` is its hover text in the SVG."""
     (dot,) = ax.plot([x], [y], ls="none", **look)
     if text:
         tip(dot, text)
@@ -187,13 +188,13 @@ def number_text(value: float) -> str:
 
 
 def interval_text(value: float, lower: float, upper: float) -> str:
-    """Return a value with its interval as ``+4.2 [−1.0, 9.4]``, the value alone where there is none."""
+    """Return a value with its interval as ``+4.2 [−1.0, 9.4]``, or only the value if there is none."""
     ends = f" [{number_text(lower)}, {number_text(upper)}]".replace("+", "") if lower == lower else ""
     return number_text(value) + ends
 
 
 def split(ax: Axes, rows: int, columns: int, *, across: float, along: float) -> list[Axes]:
-    """Put a grid of axes where ``ax`` is, row by row; ``across`` and ``along`` are the inches between them."""
+    """Replace ``ax`` by a grid of axes, row by row; ``across`` and ``along`` are the distances in inches."""
     figure, box = figure_of(ax), ax.get_position()
     width, height = figure.get_size_inches()
     ax.set_axis_off()
@@ -207,7 +208,7 @@ def split(ax: Axes, rows: int, columns: int, *, across: float, along: float) -> 
 
 
 def date_axis(ax: Axes, days: Any) -> None:
-    """Name years along the axis, of a few years months."""
+    """Label the axis with years, or with months for short periods."""
     years = (days[-1] - days[0]).astype("timedelta64[D]").astype(int) / 365
     if years > 2.5:
         ax.xaxis.set_major_locator(dates.YearLocator(max(1, int(years // 8))))  # type: ignore[no-untyped-call]

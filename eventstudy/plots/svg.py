@@ -1,4 +1,4 @@
-"""A figure as SVG: its words are text, each script in a font that other machines have."""
+"""A figure as SVG; texts stay text, each script in a common font."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from eventstudy.plots.fonts import LATIN, LATIN_STACK, advance, cjk_stack, runs
 from eventstudy.plots.style import TIP, styled
 
-#: Names of the texts that a page says in its own type, once, instead of under each figure.
+#: Names of the texts that pages print themselves.
 CAPTION, TITLE = "caption", "title"
 _TEXT = re.compile(r'<text style="([^"]*)"([^>]*)>([^<]*)</text>')
 _FAMILIES = re.compile(rf"'{LATIN}'(?:, '[^']*')*")
@@ -23,20 +23,20 @@ _X = re.compile(r'\bx="([-\d.]+)"')
 
 
 def svg_text(figure: Figure) -> str:
-    """Return the figure as SVG with its hover texts; its words are text, each script in its own font."""
+    """Return the figure as SVG with its hover texts; texts stay text, each script in its own font."""
     buffer = io.StringIO()
     with styled():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     # The names that `style.tip` gave to groups become their titles.
     svg = re.sub(rf'<g id="{TIP}([^"]*)">', r"<g><title>\1</title>", buffer.getvalue())
-    # Precision: a browser would else round each letter's width, and runs held apart would drift.
+    # Without this a browser rounds the width of each character, and separate runs would be misplaced.
     words = f'font-family="{LATIN_STACK}" text-rendering="geometricPrecision"'
     svg = svg.replace('<g id="figure_1">', f'<g id="figure_1" {words}>', 1)
     return _TEXT.sub(_as_text, svg)
 
 
 def _as_text(found: re.Match[str]) -> str:
-    """Return one text of a drawing; what its group says already is left out."""
+    """Return one text of a drawing, without attributes that its group already has."""
     style, rest, words = found.groups()
     style = _FAMILIES.sub(LATIN_STACK, style).replace(f"; font-family: {LATIN_STACK}", "")
     style, rest = style.replace("; text-anchor: start", ""), _NO_TURN.sub("", rest)
@@ -51,15 +51,15 @@ def _as_text(found: re.Match[str]) -> str:
 
 
 def _side_by_side(parts: Sequence[tuple[bool, str]], style: str, rest: str) -> str:
-    """Return the runs of a text of two scripts, each in its font and at a place of its own.
+    """Return the runs of a text with two scripts, each in its font and at its own position.
 
-    Where they only followed each other, Typst would set the whole text in the font that has it all.
+    Without positions Typst would use one font for the whole text.
     """
     size, anchor, x = _SIZE.search(style), _ANCHOR.search(style), _X.search(rest)
     assert size is not None
     weight = "bold" if _BOLD.search(style) else "normal"
     widths = [float(size[1]) * advance(unescape(words), weight) for _, words in parts]
-    # Each run is held where the whole text is: at its start, in its middle or at its end.
+    # Each run is anchored like the whole text: at its start, middle or end.
     held = {"middle": 0.5, "end": 1.0}.get(anchor[1] if anchor else "", 0.0)
     start = (float(x[1]) if x else 0.0) - held * sum(widths)
     spans = []
@@ -71,9 +71,9 @@ def _side_by_side(parts: Sequence[tuple[bool, str]], style: str, rest: str) -> s
 
 
 def without_words(svg: str, figure: Figure) -> str:
-    """Return the drawing of ``figure`` without title and caption, cut to what lies between them.
+    """Return the drawing of ``figure`` cropped between title and caption, without both.
 
-    For a page that sets these two in its own type; cut off only, they would still be found in it.
+    For pages that print title and caption themselves; after cropping alone, a text search would still find them.
     """
     svg = re.sub(rf'<g id="(?:{CAPTION}|{TITLE})">.*?</g>\s*', "", svg, flags=re.S)
     width, height = (72 * inches for inches in figure.get_size_inches())

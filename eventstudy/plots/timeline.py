@@ -1,4 +1,4 @@
-"""When the shocks came: their marks over the sector's index and its benchmarks'."""
+"""Timeline of the shocks, on the index of the sector and that of its benchmarks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def timeline(ax: Axes, result: StudyResult) -> Axes:
-    """Draw both indices on a logarithmic scale, and on that of the peers each shock on its day 0."""
+    """Draw both indices on a logarithmic scale, with each shock on its day 0 on the index of the peers."""
     words, index, shocks = figure_words(result.facts), sector_index(result), read.dots(result)
     days = index["date"].to_numpy(dtype="datetime64[D]")
     for column, colour, width in (("benchmark", GREY, 0.9), ("peers", INK, 1.1)):
@@ -69,12 +69,12 @@ def timeline(ax: Axes, result: StudyResult) -> Axes:
 
 
 def sector_index(result: StudyResult) -> pd.DataFrame:
-    """Return the weeks of both indices."""
+    """Return both indices by week."""
     return read.table(result, "sector_index", "date", "peers", "benchmark")
 
 
 def _name_lines(ax: Axes, words: Mapping[str, str], index: pd.DataFrame) -> None:
-    """Name both lines at their ends, apart from each other."""
+    """Name both lines at their ends, without overlap."""
     peers, benchmark = (float(index[name].iloc[-1]) for name in ("peers", "benchmark"))
     for name, level, colour, above in (
         ("peers", peers, INK, peers >= benchmark),
@@ -87,7 +87,7 @@ def _name_lines(ax: Axes, words: Mapping[str, str], index: pd.DataFrame) -> None
 
 
 def _name_shocks(ax: Axes, shocks: pd.DataFrame, levels: Any, label: str) -> None:
-    """Name the shocks that have room above them, those of the label asked first."""
+    """Name the shocks with enough room above them, those with the label in question first."""
     ax.autoscale_view()
     wide = float(ax.get_position().width * figure_of(ax).get_figwidth())
     low, high = ax.get_xlim()

@@ -1,6 +1,6 @@
 """Daily prices: the types, the registry of providers, and the providers that come with the package.
 
-Importing this package imports no provider; `get_provider` imports the one that is asked for.
+Importing this package imports no provider; `get_provider` imports the requested one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A-share prices from baostock, which needs no account. Needs the extra ``baostock``.
 
 Closes are traded prices; adjusted closes are the back-adjusted ones (flag 1), which later dividends
-do not rewrite. baostock knows no time-out and prints its errors, so each call runs under a deadline
-with its output kept off the screen.
+do not rewrite. baostock has no time-out and prints its errors, so each call has a deadline and its output is hidden.
 """
 
 from __future__ import annotations
@@ -40,18 +39,18 @@ _TICKER = re.compile(r"([0-9]{6})(\.[A-Z]+)")
 
 @provider("baostock")
 class BaostockProvider:
-    """Fetches daily bars of Shanghai and Shenzhen, written as Yahoo does: 300308.SZ, 000300.SS.
+    """Fetches daily bars of Shanghai and Shenzhen, with tickers as in Yahoo: 300308.SZ, 000300.SS.
 
     Parameters
     ----------
     client
-        The ``baostock`` module, or an object of its shape; imported when it is not given.
+        The ``baostock`` module, or an object with the same interface; imported by default.
     deadline
         Seconds for one ticker.
     now
         Clock that decides whether the newest session is over; returns an aware datetime.
     progress
-        Called after each ticker that was asked for.
+        Called after each requested ticker.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class BaostockProvider:
         self.progress = progress
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return what baostock has for the requested days, with one outcome a ticker."""
+        """Return baostock's prices for the requested days, with one outcome for each ticker."""
         check_tickers(request.tickers)
         client = self.client or _module()
         self._login(client)
@@ -83,7 +82,7 @@ class BaostockProvider:
             if self.progress:
                 self.progress(outcomes[ticker], bars)
             if outcomes[ticker].status == "provider_broken":
-                # Its one connection is in an unknown state: asking on would only wait again.
+                # Its only connection is in an unknown state, so further requests would only wait.
                 break
         return PriceTable(source="baostock", series=series, outcomes=outcomes)
 
@@ -129,7 +128,7 @@ class BaostockProvider:
             return None, PriceOutcome(ticker=ticker, status="no_prices", message=message)
         dates = np.array([row[0] for row in finished], dtype="datetime64[D]")
         columns = np.array([[_number(cell) for cell in row[1:6]] for row in finished]).T
-        # A halted day comes with the last close and an empty volume: nothing was traded.
+        # A halted day has the last close and an empty volume.
         columns[4] = known_volume(np.nan_to_num(columns[4], nan=0.0), columns[3])
         adj_close = np.array([back[row[0]] for row in finished])
         if np.any(dates[1:] <= dates[:-1]) or np.any(columns[3] <= 0) or np.any(adj_close <= 0):
@@ -141,7 +140,7 @@ class BaostockProvider:
         return series, PriceOutcome.of(series)
 
     def _over(self, day: dt.date, mic: str) -> bool:
-        """Whether the session of a day has ended; a day that is none ends with the next one."""
+        """Whether the session of a day has ended; a day without a session ends with the next session."""
         table = exchange_sessions(mic)
         at = table.position(day)
         return at < len(table.days) and self.now().timestamp() * 1e9 >= table.closes[at]

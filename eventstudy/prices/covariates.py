@@ -1,4 +1,4 @@
-"""Columns of the user's own: of the events file, of the peers' tables and of files of covariates."""
+"""The user's own columns: of the events file, of the peers' tables and of files of covariates."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from eventstudy.events import Events, own_column
 from eventstudy.readers.containers import table_of_bytes, texts
 from eventstudy.readers.text import read_file
 
-#: What a formula and a group may name in any study: of the firm, of its fit, of the event.
+#: Columns that are available in every study: of the firm, of its fit, of the event.
 BUILT_IN = (
     *("exposure", "peer_group", "market", "region", "ticker"),
     *("beta", "sigma", "pre_trend"),
     *("event_id", "shock_id", "date", "label", "kind", "dimension", "misreading"),
 )
-#: Those whose values are groups of firm-events.
+#: Columns of these whose values define groups.
 GROUPS = ("peer_group", "market", "region", "ticker", "shock_id", "label", "kind", "dimension")
-#: More different numbers than these are no groups.
+#: Largest number of distinct numbers in a column of groups.
 MOST_NUMBERS = 10
 #: Columns of a file of covariates that say which firm-events a row belongs to.
 KEYS = ("ticker", "event_id", "date")
-#: Words of formulas that stand without brackets behind them and are no columns.
+#: Words in formulas that are no columns, although no bracket follows them.
 _WORDS = frozenset({*keyword.kwlist, "Treatment", "Sum", "Poly", "Helmert", "Diff", "np", "numpy"})
 _QUOTED = re.compile(r"""\bQ\(\s*(['"])(?P<name>.*?)\1\s*\)""")
 Cell = str | float
@@ -49,7 +49,7 @@ class CovariatesFile:
     cells: Mapping[tuple[str, ...], Sequence[tuple[str, Mapping[str, Cell]]]]
 
     def cell(self, column: str, event_id: str, ticker: str, day0: str) -> Cell | None:
-        """Return what holds for a firm-event: of dated rows the newest on or before day 0."""
+        """Return the cell for a firm-event; of dated rows the newest on or before day 0."""
         named = {"event_id": event_id, "ticker": ticker}
         rows = self.cells.get(tuple(named[key] for key in self.keys if key != "date"), ())
         at = bisect.bisect_right([day for day, _ in rows], day0) - 1
@@ -58,7 +58,7 @@ class CovariatesFile:
 
 @dataclass(frozen=True, slots=True)
 class Covariates:
-    """All columns of the user's own of a study, and where each comes from."""
+    """All own columns of the user in a study, and the source of each."""
 
     events: Events
     config: StudyConfig
@@ -66,7 +66,7 @@ class Covariates:
 
     @property
     def sources(self) -> Mapping[str, Sequence[str]]:
-        """Where each column stands; more than one place where a name is used twice."""
+        """Sources of each column; several if a name is used more than once."""
         found: dict[str, list[str]] = {}
         columns = [(self.events.path, name) for event in self.events for name in event.own]
         columns += [("[[peers]]", name) for peer in self.config.peers for name in peer.own]

@@ -44,36 +44,36 @@ FIELDS = (*PRICES, "volume")
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".xlsx")
 Values = dict[str, NDArray[np.float64]]
 
-#: No share, index or day's volume was ever outside; past it, ratios of prices overflow.
+#: Plausible range of prices and volumes; outside it ratios of prices overflow.
 _LEAST, _MOST = 1e-9, 1e18
-#: What differs between two problems of one kind: the cell, a day, a number.
+#: Parts that differ between problems of one kind: the cell, a day, a number.
 _PARTICULAR = re.compile(r"'[^']*'|[-+]?[0-9][0-9.e+-]*")
-#: What ends the ticker at the beginning of a file's name.
+#: Characters that end the ticker at the beginning of a file name.
 _WORD = re.compile(r"[ _(.]")
-#: Returns from which on their median tells the unit.
+#: Smallest number of returns whose median is used to detect the unit.
 _MANY = 20
-#: Share of prices at or below zero past which they are returns.
+#: Share of numbers at or below zero above which they are returns, not prices.
 _OFTEN = 0.2
 _RETURNS = "if these are returns, a long file calls the column 'return', and Study.run has prices_are='returns'"
-#: Lines of one kind of problem that are named; the others are counted.
+#: Number of listed lines for one kind of problem; further ones are counted.
 _LINES_NAMED = 5
 
 
 @provider("files")
 class FilesProvider:
-    """Reads prices from a folder with a file per ticker, or from one long or wide file.
+    """Reads prices from a folder with one file for each ticker, or from one long or wide file.
 
     Parameters
     ----------
     path
-        The folder, or the file, known by its content.
+        The folder, or the file (recognised by its content).
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return the rows of the requested days for each ticker that has a file, rows or a column."""
+        """Return the rows of the requested days for each ticker with a file, rows or a column."""
         check_tickers(request.tickers)
         if self.path.is_dir():
             return _read_each(request, _Folder(self.path, request.tickers))
@@ -84,15 +84,15 @@ class FilesProvider:
 
 
 def prices_of_arrow(table: Any, request: PriceRequest, *, name: str) -> PriceTable:
-    """Return the requested rows of a pyarrow table, long or wide, checked as those of a file are.
+    """Return the requested rows of a long or wide pyarrow table, with the same checks as for a file.
 
-    ``name`` stands for the file in messages; the digest is of the table's rows.
+    ``name`` replaces the file name in messages; the digest is that of the table's rows.
     """
     return _read_each(request, _OneTable(arrow_sheet(name, table), request.tickers))
 
 
 def with_index_file(table: PriceTable, path: Path, request: PriceRequest) -> PriceTable:
-    """Return prices with those of an index that has a file of its own, under the name of the file."""
+    """Return prices with those of an index in a separate file, under the name of the file."""
     series, outcome = _series(str(path), _by_meaning(_open_sheet(path)), request)
     found = {series.ticker: series} if len(series.dates) else {}
     outcomes = {**table.outcomes, series.ticker: outcome}
@@ -117,7 +117,7 @@ class _Folder:
 
     @functools.cached_property
     def table(self) -> _OneTable | None:
-        """The table in the only file that is not named after a ticker; None where it is none."""
+        """The table in the only file that is not named after a ticker; None if there is none."""
         own = {of_ticker(self.stems, ticker) for ticker in self.tickers}
         others = [name for name in self.names if not any(name == stem + end for stem in own for end in SUFFIXES)]
         if len(others) != 1:
@@ -151,7 +151,7 @@ class _Folder:
 
 
 class _OneTable:
-    """One table with a row a ticker and day, or a column a ticker."""
+    """One table, long (one row for each ticker and day) or wide (one column for each ticker)."""
 
     def __init__(self, sheet: Sheet, tickers: Sequence[str]) -> None:
         self.tickers, self.own = tickers, sheet
@@ -171,7 +171,7 @@ class _OneTable:
             self.rows.setdefault(str(ticker).strip(), []).append(row)
 
     def index(self, ticker: str) -> Sheet | None:
-        """A series that stands in a column beside each ticker's own: the index of a panel; None where there is none."""
+        """The index of a panel, from a column that repeats it in the rows of each ticker; None if there is none."""
         used = set(columns_of(list(self.own.cells), self.own.file, PriceError).values())
         column = of_ticker([cell for at, cell in enumerate(self.own.cells) if at not in used], ticker)
         if self.wide or not column:
@@ -179,7 +179,7 @@ class _OneTable:
         days, cells = self.whole.cells["date"], self.own.cells[column]
         first: dict[str, int] = {}
         for row, (day, cell) in enumerate(zip(days, cells, strict=True)):
-            # Where it stands once a row, a security that lacks the index leaves its cell empty.
+            # Rows of a security without an index value have an empty cell.
             if str(cell).strip() in ("", "nan"):
                 continue
             if str(cells[first.setdefault(str(day), row)]) != str(cell):
@@ -202,14 +202,14 @@ class _OneTable:
                 return beside
             if self.known:
                 return Reason("price.no_row", ticker=ticker, file=file)
-            # Of the whole study none is there: the file may spell its tickers in a way of its own.
+            # No ticker of the study is in the file, which may use another spelling.
             near = difflib.get_close_matches(ticker, self.rows, n=1, cutoff=0.0)
             ids = ", ".join(printable(name) for name in dict.fromkeys([*list(self.rows)[:3], *near]))
             return Reason("price.no_row_like", ticker=ticker, file=file, ids=ids)
         if self.wide:
             column, *_ = (cells for cell, cells in self.whole.cells.items() if cell.strip() == name)
             sheet = replace(self.whole, cells={"date": self.whole.cells[self.date], "adj_close": column})
-            # Where the markets of several tickers share a table, each has empty cells on the others' days.
+            # With several markets in one table, each has empty cells on days of the others.
             sheet = sheet.taken([row for row, cell in enumerate(column) if str(cell).strip() not in ("", "nan")])
         else:
             sheet = self.whole.taken(self.rows[name])
@@ -217,7 +217,7 @@ class _OneTable:
 
 
 def _is_wide(sheet: Sheet, tickers: Sequence[str]) -> bool:
-    """Whether a table has a column a ticker."""
+    """Whether a table is wide, with one column for each ticker."""
     known = {meaning(cell): cell for cell in sheet.cells}
     named = {cell.strip() for cell in sheet.cells if cell not in (known.get("date"), known.get("ticker"))}
     closes = known.keys() & {"close", "adj_close", "return"} or any(reduced(cell) == "price" for cell in sheet.cells)
@@ -225,7 +225,7 @@ def _is_wide(sheet: Sheet, tickers: Sequence[str]) -> bool:
 
 
 def _by_meaning(sheet: Sheet) -> Sheet:
-    """Keep the columns that are known, under the names used here, and name those left out that may matter."""
+    """Keep the recognised columns under the package's names, and note unread columns that may matter."""
     header = list(sheet.cells)
     at = columns_of(header, sheet.file, PriceError)
     prices = at.keys() & {"close", "adj_close"}
@@ -245,7 +245,7 @@ def _by_meaning(sheet: Sheet) -> Sheet:
 
 
 def _of_ticker(sheet: Sheet, ticker: str, stem: str) -> Sheet:
-    """Refuse another ticker's rows in a file named after one; a code of digits is another spelling."""
+    """Refuse rows of another ticker in a file named after a ticker; a code of digits counts as a spelling."""
     named = [str(cell).strip() for cell in sheet.cells.get("ticker", ())]
     same = named[0] if len(set(named)) == 1 and named[0] not in (ticker, stem) else ""
     if same.isdigit() or (same and of_ticker([same], ticker)):
@@ -260,7 +260,7 @@ def _of_ticker(sheet: Sheet, ticker: str, stem: str) -> Sheet:
 
 
 def _read_each(request: PriceRequest, store: _Folder | _OneTable) -> PriceTable:
-    """Read all tickers, collecting the problems of all before any is raised."""
+    """Read all tickers, and raise the problems of all together."""
     series: dict[str, PriceSeries] = {}
     outcomes: dict[str, PriceOutcome] = {}
     problems: list[Problem] = []
@@ -299,14 +299,14 @@ def _series(ticker: str, sheet: Sheet, request: PriceRequest) -> tuple[PriceSeri
 
 
 def _checked(sheet: Sheet) -> tuple[Sheet, NDArray[np.datetime64], Values]:
-    """Convert the cells to days in order and numbers; raise for each kind of cell that is neither."""
+    """Convert the cells to ordered days and to numbers; raise for each kind of invalid cell."""
     problems: list[Problem] = []
     missing: Counter[str] = Counter()
     dates = _days(sheet, problems)
     checked = (*FIELDS, "return", "delisting")
     values = {name: _numbers(sheet, name, problems, missing) for name in checked if name in sheet.cells}
     _raise_any(problems, sheet.file)
-    # The rest only checks prices and volumes: a cell that is no number stops nothing.
+    # The other columns only check prices and volumes, so invalid cells in them are ignored.
     for name in ("amount", "dividends", "splits", "status"):
         if name in sheet.cells:
             values[name] = _lenient(name, sheet.cells[name])
@@ -335,7 +335,7 @@ def _days(sheet: Sheet, problems: list[Problem]) -> NDArray[np.datetime64]:
 
 
 def _numbers(sheet: Sheet, name: str, problems: list[Problem], missing: Counter[str]) -> NDArray[np.float64]:
-    """A column as float64, NaN where the cell is empty."""
+    """A column as float64, NaN for empty cells."""
     cells = sheet.cells[name]
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
         wrong: Mapping[int, str] = dict.fromkeys(np.flatnonzero(np.isinf(cells)).tolist(), NO_NUMBER)
@@ -352,7 +352,7 @@ def _numbers(sheet: Sheet, name: str, problems: list[Problem], missing: Counter[
 
 
 def _lenient(name: str, cells: Cells) -> NDArray[np.float64]:
-    """A column that may lack numbers: splits as new shares for one old, 0 where there is no action."""
+    """A column with optional numbers: splits as new shares for one old share, 0 without a split."""
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "f":
         values = cells
     elif name == "status":
@@ -363,12 +363,12 @@ def _lenient(name: str, cells: Cells) -> NDArray[np.float64]:
     if name not in ("dividends", "splits"):
         return values
     actions: NDArray[np.float64] = np.nan_to_num(values, nan=0.0)
-    # Some sources write 1, one new share for one old, where there is no split.
+    # Some sources write 1 (one new share for one old) on days without a split.
     return np.where(actions == 1.0, 0.0, actions) if name == "splits" else actions
 
 
 def _refuse_faulty(sheet: Sheet, dates: NDArray[np.datetime64], values: Values) -> None:
-    """Raise for days that come twice and for numbers that cannot be prices, volumes or returns."""
+    """Raise for repeated days and for numbers that cannot be prices, volumes or returns."""
     problems = []
     for row in np.flatnonzero(dates[1:] == dates[:-1]):
         message = f"{dates[row]} comes twice, here and in line {sheet.lines[row]}; keep one row"
@@ -399,7 +399,7 @@ def _refuse_faulty(sheet: Sheet, dates: NDArray[np.datetime64], values: Values) 
 
 
 def _with_adjusted(dates: NDArray[np.datetime64], values: Values) -> tuple[Values, tuple[Reason, ...]]:
-    """All fields of a series and notes on them; closes, or cumulated returns, stand for absent adjusted closes."""
+    """All fields of a series, with notes; closes or cumulated returns replace missing adjusted closes."""
     absent = np.full(len(dates), np.nan)
     fields = {name: values.get(name, absent) for name in FIELDS}
     fields |= {name: values[name] for name in ("amount", "dividends", "splits") if name in values}
@@ -419,7 +419,7 @@ def _with_adjusted(dates: NDArray[np.datetime64], values: Values) -> tuple[Value
     if lacking:
         notes.append(Reason("read.adjusted_empty", n=lacking))
     fields["volume"] = known_volume(fields["volume"], np.where(np.isnan(close), adjusted, close), values.get("status"))
-    # Half a per cent allows for sources that round the four prices differently.
+    # A tolerance of half a percent, because some sources round the four prices differently.
     kinds = {
         "read.no_close": np.isnan(close) & np.isnan(adjusted),
         "read.outside_range": (close < 0.995 * fields["low"]) | (close > 1.005 * fields["high"]),
@@ -433,22 +433,22 @@ def _delisted(fields: Values, returns: NDArray[np.float64]) -> tuple[Values, int
 
     Notes
     -----
-    It is the return from the last price to what holders got (Shumway 1997, J. Finance 52, 327-340): in a row
-    with a price it is compounded with that day's return, in one without it is that day's return. A file
-    that repeats it in every row means it once, in its last one. No volume belongs to it, and no close.
+    It is the return from the last price to the final payment (Shumway 1997, J. Finance 52, 327-340). In a row with a
+    price it is compounded with that day's return; in a row without a price it is that day's return. If a file repeats
+    it in every row, it counts once, in the last row. It has no volume and no close.
     """
     day = int(np.flatnonzero(np.isfinite(returns))[-1])
     adjusted = fields["adj_close"].copy()
     priced = np.flatnonzero(np.isfinite(adjusted[: day + 1]))
     if len(priced):
-        # A total loss leaves a billionth, since a price of nothing has no logarithm.
+        # After a total loss the price is a billionth, because zero has no logarithm.
         adjusted[day] = adjusted[priced[-1]] * max(1.0 + returns[day], _LEAST)
     blank = {name: np.where(np.arange(len(adjusted)) == day, np.nan, fields[name]) for name in ("close", "volume")}
     return {**fields, **blank, "adj_close": adjusted}, day
 
 
 def _raise_any(problems: Sequence[Problem], file: str) -> None:
-    """Raise the problems of one file, each kind once: its first line, and on how many others it is found."""
+    """Raise the problems of one file, each kind once, with its first line and the number of other lines."""
     kinds: dict[str, list[Problem]] = {}
     for problem in sorted(problems, key=lambda problem: problem.line or 0):
         kinds.setdefault(_PARTICULAR.sub("…", problem.message), []).append(problem)

@@ -1,4 +1,4 @@
-"""Prices in frames of any shape as one table with a header, as a file has it."""
+"""Convert frames of prices of any shape to one table with a header, as in a file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ACCEPTED = (
 
 
 def arrow_of_frame(prices: Any, *, returns: bool = False) -> Any:
-    """Return prices as an Arrow table: a row a ticker and day, or a column a ticker.
+    """Return prices as a long or wide Arrow table.
 
-    ``prices`` is a frame of any library that gives its data by the Arrow PyCapsule interface, or what pandas can
-    make a frame of: a dict or list of dicts. With ``returns`` its numbers are simple returns.
+    ``prices`` is a frame of any library with the Arrow PyCapsule interface, or a dict or list of dicts that pandas
+    accepts. With ``returns`` its numbers are simple returns.
     """
     import pandas as pd
     import pyarrow as pa
@@ -40,7 +40,7 @@ def arrow_of_frame(prices: Any, *, returns: bool = False) -> Any:
 
 
 def _flat(prices: Any) -> Any:
-    """A frame of columns alone; the days are one of them."""
+    """A frame with only columns; the days are one of them."""
     import pandas as pd
 
     parts = prices.values() if isinstance(prices, Mapping) else ()
@@ -75,7 +75,7 @@ def _flat(prices: Any) -> Any:
 
 
 def _named_returns(frame: Any) -> Any:
-    """A long frame whose numbers stand in a column that says that they are returns."""
+    """A long frame with the numbers in a column named as returns."""
     means = {str(name): meaning(str(name)) for name in frame.columns}
     if "ticker" not in means.values():
         day, *_ = (name for name, what in means.items() if what == "date")
@@ -92,7 +92,7 @@ def _are_days(index: Any) -> bool:
 
 
 def _whole_days(column: Any) -> Any:
-    """Days without hours, each of its own time zone; what is no time is left as it is."""
+    """Days without hours, each in its own time zone; other values are not changed."""
     if hasattr(column.dtype, "freq"):
         column = column.dt.to_timestamp(how="end")
     if column.dtype.kind == "M":

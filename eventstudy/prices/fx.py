@@ -1,4 +1,4 @@
-"""Exchange rates of a study: which tickers quote them, and what was known of them when a session opened."""
+"""Exchange rates of a study: their tickers, and the rate known when a session opened."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ DAY = 86_400 * 10**9
 
 
 def fx_tickers(config: StudyConfig) -> dict[str, str]:
-    """Return the ticker of the rate of each foreign currency that a peer of the study trades in."""
+    """Return the ticker of the exchange rate for each foreign currency of the peers."""
     traded = {config.traded_in(peer.market) for peer in config.peers}
     return {currency: name for currency, name in config.backtest.fx.items() if currency in traded}
 
 
 def with_fx(prices: PriceTable, config: StudyConfig) -> PriceTable:
-    """Return the prices with the rates apart from the securities, in `PriceTable.fx` by currency.
+    """Return the prices with the exchange rates separated from the securities, in `PriceTable.fx` by currency.
 
-    No return, no check of prices and no date of the data then meets them by accident.
+    So returns, checks and the date of the data do not include them.
     """
     wanted = fx_tickers(config)
     series = {name: item for name, item in prices.series.items() if name not in wanted.values()}
@@ -39,16 +39,16 @@ def known_rates(item: PriceSeries, base: str, opens: NDArray[np.int64], stale_da
     Parameters
     ----------
     item
-        Its ticker says which way it quotes: ``USDCNY=X`` is yuan for one dollar.
+        Series of the rate; its ticker gives the direction: ``USDCNY=X`` is yuan for one dollar.
     opens : (T,) int64
         UTC nanoseconds.
     stale_days
-        Calendar days after which a quote is none; such sessions are NaN.
+        Largest age of a quote in calendar days; sessions without a newer quote are NaN.
 
     Notes
     -----
-    A daily quote is struck late on its day, in London or New York: it counts from 24:00 UTC on, so a
-    session never sees the quote of its own day. Days without a quote have that of the last one before.
+    A daily quote is fixed late on its day, in London or New York. It counts from 24:00 UTC on, so a session never uses
+    the quote of its own day. Days without a quote use the last one before.
     """
     quote = np.where(np.isfinite(item.close), item.close, item.adj_close)
     there = np.isfinite(quote) & (quote > 0)

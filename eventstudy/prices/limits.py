@@ -10,26 +10,25 @@ from numpy.typing import NDArray
 from eventstudy.exchanges.rules import Locks, in_yen, locked, tick_size
 from eventstudy.prices.table import PriceSeries
 
-#: Adjusted prices are rounded twice; a close this near the limit, as a share of the last close, is at it.
+#: Tolerance for adjusted prices, which are rounded twice, as a share of the last close.
 ADJUSTED_SLACK = 0.0015
-#: Share of a tick by which a stored price may miss the tick that was traded.
+#: Tolerance for stored prices, as a share of a tick.
 _OFF_TICK = 0.02
 
 
 def limit_days(
     item: PriceSeries, grid: NDArray[np.datetime64], board: str, *, listed: dt.date | None = None, st: bool = False
 ) -> tuple[Locks, bool]:
-    """Find the sessions of ``grid`` (T,) on which a series closed at its limit, and whether adjusted prices stood in.
+    """Find the sessions of ``grid`` (T,) with a close at the limit, and whether adjusted prices were used.
 
     ``listed`` is the first day of trading; it counts only if the series does not start before it,
     since a date of membership may be later than the listing.
 
     Notes
     -----
-    The limit rests on the last close as the exchange lowers it on an ex-date, which is
-    ``close * last adjusted close / adjusted close``. Where the file holds no traded prices beside the
-    adjusted ones, the adjusted ones are taken with `ADJUSTED_SLACK`. A limit in yen follows the level
-    of the traded price, so without traded prices only days after the last adjustment can match.
+    The limit is computed from the last close, lowered by the exchange on an ex-date: ``close * last adjusted close /
+    adjusted close``. If the file has no traded prices, adjusted ones are used with `ADJUSTED_SLACK`. A limit in yen
+    depends on the level of the traded price, so without traded prices only days after the last adjustment can match.
     """
     values = {name: item.on(grid, name) for name in ("close", "high", "low", "adj_close")}
     close, adjusted = values["close"], values["adj_close"]
@@ -57,7 +56,7 @@ def limit_days(
 
 
 def has_traded_prices(item: PriceSeries) -> bool:
-    """Return whether the closes differ from the adjusted closes anywhere: then they were traded."""
+    """Return whether closes differ from adjusted closes on any day, so that they are traded prices."""
     both = np.isfinite(item.close) & np.isfinite(item.adj_close)
     return bool(np.any(np.abs(item.adj_close[both] / item.close[both] - 1.0) > 1e-6))
 

@@ -1,4 +1,4 @@
-"""One long file of prices of a whole market, read in pieces into a wide table on disk."""
+"""Read one long file of prices of a whole market, in pieces, into a wide table on disk."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from eventstudy.readers.sheets import day_column, spellings
 from eventstudy.readers.spellings import Spellings
 from eventstudy.readers.text import encoding_of, refuse_endless, separator_of, wrong_cells
 
-#: Rows that are held at a time.
+#: Number of rows in memory at a time.
 BATCH_ROWS = 1_000_000
-#: Bytes of a CSV that are held at a time.
+#: Bytes of a CSV in memory at a time.
 BATCH_BYTES = 32 * 2**20
-#: Groups of rows of a Parquet file that one task reads.
+#: Number of row groups of a Parquet file for one task.
 GROUPS_A_TASK = 16
-#: Rows on days that are no session of which a task keeps the values.
+#: Largest number of rows on other days whose values a task keeps.
 OFF_KEPT = 250_000
-#: Bytes from which the dialect of a CSV is told.
+#: Number of bytes for detecting the dialect of a CSV.
 HEAD_BYTES = 2**16
-#: Columns that hold what returns are made of, the best one first.
+#: Columns for computing returns, in order of preference.
 VALUES = ("adj_close", "return", "close")
 _EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongFile:
-    """A long file and its columns: ``ticker`` is empty where it is read for one series.
+    """A long file and its columns; ``ticker`` is empty for a single series.
 
-    ``name`` is the file that the prices came from, ``others`` are columns that are not read, ``remarks`` what a reader
-    must know. ``encoding`` and ``separator`` are those of a CSV, ``text_values`` whether its values are read as text.
+    ``name`` is the original file of the prices, ``others`` are unread columns, ``remarks`` notes for the reader.
+    ``encoding`` and ``separator`` are those of a CSV; ``text_values`` says whether its values are read as text.
     """
 
     path: str
@@ -66,14 +66,14 @@ class LongFile:
     remarks: tuple[Reason, ...] = ()
 
     def index(self, benchmark: str) -> LongFile | None:
-        """Return the series of a column beside the tickers' own, the index of a panel; None where there is none."""
+        """Return the index of a panel from a further column; None if there is none."""
         column = of_ticker(self.others, benchmark)
         return replace(self, ticker="", value=column, text_values=True) if column else None
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one task reads of a long file and where it puts it."""
+    """Part of a long file that one task reads, and its target."""
 
     file: LongFile
     groups: tuple[int, ...]
@@ -84,10 +84,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """Rows put into the table by security, those on days that are no session, and what is wrong.
+    """Numbers of rows written by security and of rows on other days, and problems.
 
-    ``rows`` (S,) counts the rows put into the table, ``n_off`` those off the sessions; ``off_session`` (m, 3) are
-    row of the security, day and value of the first `OFF_KEPT` of these.
+    ``rows`` (S,) is the number of rows written, ``n_off`` that of rows on other days; ``off_session`` (m, 3) has
+    security, day and value of the first `OFF_KEPT` of these.
     """
 
     rows: NDArray[np.int64]
@@ -108,7 +108,7 @@ def is_long_file(path: Path) -> bool:
 
 
 def open_long(path: Path, *, one_series: bool = False) -> LongFile:
-    """Look at the columns of a CSV or Parquet file."""
+    """Recognise the columns of a CSV or Parquet file."""
     try:
         refuse_endless(path, PriceError)
         names, encoding, separator, head = _dialect(path)
@@ -141,7 +141,7 @@ def open_long(path: Path, *, one_series: bool = False) -> LongFile:
 
 
 def write_long(table: PriceTable, path: Path, name: str) -> LongFile:
-    """Write the adjusted closes of prices that were read whole as a long file; ``name`` is where they came from."""
+    """Write adjusted closes as a long file; ``name`` is their origin."""
     series = list(table.series.values())
     tickers = np.repeat([item.ticker for item in series], [len(item.dates) for item in series])
     days = np.concatenate([np.empty(0, dtype="datetime64[D]"), *(item.dates for item in series)])
@@ -164,7 +164,7 @@ def write_long(table: PriceTable, path: Path, name: str) -> LongFile:
 
 
 def _dialect(path: Path) -> tuple[list[str], str, str, list[str]]:
-    """Names of the columns, encoding, separator and first whole lines, none of a Parquet file."""
+    """Names of the columns, encoding, separator and first complete lines (none for Parquet)."""
     if path.suffix == ".parquet":
         return list(pq.ParquetFile(path).schema_arrow.names), "utf-8", ",", []
     with path.open("rb") as file:
@@ -177,7 +177,7 @@ def _dialect(path: Path) -> tuple[list[str], str, str, list[str]]:
 
 
 def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Days since 1970 in order, and the values of one ticker."""
+    """Days since 1970 in order, and values, of one ticker."""
     days, values = [], []
     for names, at, value in _batches(file, groups_of(file, [ticker])):
         mine = slice(None) if names is None else _codes(names, {ticker: 0}) == 0
@@ -189,7 +189,7 @@ def read_series(file: LongFile, ticker: str) -> tuple[NDArray[np.int32], NDArray
     order = np.argsort(day[there], kind="stable")
     day, value = day[there][order], value[there][order]
     if file.value in file.others:
-        # The index of a panel: in each row of a day the same.
+        # The index of a panel has the same value in all rows of a day.
         again = np.append(False, (day[1:] == day[:-1]) & (value[1:] == value[:-1]))[: len(day)]
         day, value = day[~again], value[~again]
     what = ticker or "the series"
@@ -210,7 +210,7 @@ def _date(day: int) -> dt.date:
 
 
 def groups_of(file: LongFile, tickers: Sequence[str]) -> tuple[int, ...]:
-    """Groups of rows that may hold one of these tickers, from the file's own statistics; empty for CSV."""
+    """Row groups that may contain one of these tickers, by the statistics of the file; empty for CSV."""
     if not file.path.endswith(".parquet"):
         return ()
     meta = pq.ParquetFile(file.path).metadata
@@ -230,7 +230,7 @@ def groups_of(file: LongFile, tickers: Sequence[str]) -> tuple[int, ...]:
 def pieces(
     file: LongFile, tickers: Sequence[str], sessions: NDArray[np.int32], table: Path, *, also: Sequence[str] = ()
 ) -> list[Piece]:
-    """Split the reading of these tickers into tasks; a CSV is one. ``also`` are other spellings of them."""
+    """Split the reading of these tickers into tasks (one for a CSV). ``also`` are further spellings."""
     groups = groups_of(file, [*tickers, *also])
     parts = [groups[i : i + GROUPS_A_TASK] for i in range(0, len(groups), GROUPS_A_TASK)]
     if not file.path.endswith(".parquet"):
@@ -239,13 +239,13 @@ def pieces(
 
 
 def new_table(path: Path, rows: int, sessions: int) -> None:
-    """Make an empty table of (rows, sessions) on disk, all NaN.
+    """Create a table of (rows, sessions) on disk, filled with NaN.
 
     Raises
     ------
     OSError
-        If the disk has no room for it: it is written whole, since a mapped file that cannot grow ends the
-        process without a word.
+        If the disk is full. The whole file is written at once, because a mapped file that cannot grow would end the
+        process without a message.
     """
     empty = np.full((256, sessions), np.nan)
     try:
@@ -258,7 +258,7 @@ def new_table(path: Path, rows: int, sessions: int) -> None:
 
 
 def fill(piece: Piece) -> Filled:
-    """Put the values of a piece into their cells; doing it twice changes nothing."""
+    """Write the values of a piece into their cells; repeating it changes nothing."""
     table = open_memmap(piece.table, mode="r+")
     row_of = {ticker: row for row, ticker in enumerate(piece.tickers)}
     counted = np.zeros(len(piece.tickers), dtype=np.int64)
@@ -287,7 +287,7 @@ def fill(piece: Piece) -> Filled:
 
 
 def tickers_of(file: LongFile) -> frozenset[str]:
-    """Return all tickers of a file, which is read once more for them."""
+    """Return all tickers of a file; this reads the file again."""
     found: set[str] = set()
     groups = range(pq.ParquetFile(file.path).num_row_groups) if file.path.endswith(".parquet") else ()
     for names, _, _ in _batches(file, groups):
@@ -296,7 +296,7 @@ def tickers_of(file: LongFile) -> frozenset[str]:
 
 
 def _codes(names: pa.DictionaryArray, row_of: dict[str, int]) -> NDArray[np.intp]:
-    """Row of each ticker, -1 for those that are not wanted."""
+    """Row of each ticker, -1 for tickers that are not requested."""
     spellings = Spellings()
     wanted = [
         row_of.get(name, row_of.get(spellings.read(name, 0), -1)) for name in map(str, names.dictionary.to_pylist())
@@ -310,7 +310,7 @@ def _codes(names: pa.DictionaryArray, row_of: dict[str, int]) -> NDArray[np.intp
 def _batches(
     file: LongFile, groups: Sequence[int]
 ) -> Iterator[tuple[pa.DictionaryArray | None, NDArray[np.int32], NDArray[np.float64]]]:
-    """Yield tickers, days since 1970 and values, a bounded number of rows at a time."""
+    """Yield tickers, days since 1970 and values, with a limited number of rows at a time."""
     names = [name for name in (file.ticker, file.date, file.value) if name]
     try:
         for batch in _raw_batches(file, groups, names):
@@ -325,7 +325,7 @@ def _batches(
 
 
 def _days(file: LongFile, column: pa.Array) -> NDArray[np.int32]:
-    """Days since 1970; the day of a timestamp whatever its hour."""
+    """Days since 1970; the hour of a timestamp is ignored."""
     if column.null_count:
         raise PriceError(Problem(f"{column.null_count} rows have no {file.date}", file.path))
     read = day_column(column)
@@ -335,7 +335,7 @@ def _days(file: LongFile, column: pa.Array) -> NDArray[np.int32]:
 
 
 def _values(file: LongFile, column: pa.Array) -> NDArray[np.float64]:
-    """Values as float64, NaN where there is none."""
+    """Values as float64, NaN if missing."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         cells, place = spellings(column)
         read = parse_numbers(["" if cell.strip() in crsp.LETTERS else cell for cell in cells])
@@ -368,7 +368,7 @@ def _raw_batches(file: LongFile, groups: Sequence[int], names: list[str]) -> Ite
 
 
 def _is_text(lines: Sequence[str], column: str, separator: str) -> bool:
-    """Whether the values of a CSV have to be read as text: a decimal comma, thousands, signs of currency."""
+    """Whether the values of a CSV must be read as text because of decimal commas, thousands or currency signs."""
     known = {*MISSING_SPELLINGS, *crsp.LETTERS}
     cells = ((row.get(column) or "").strip() for row in csv.DictReader(lines, delimiter=separator))
     return any(cell not in known and not frozenset(cell) <= NUMBER_MARKS for cell in cells)

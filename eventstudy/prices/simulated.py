@@ -1,7 +1,7 @@
 """A seeded price panel with drops of known size, on real calendars and membership dates.
 
-It shows the whole study offline and tells what the estimators should find: every planted drop and
-every beta is listed in `PriceTable.truth`.
+It makes a study possible without internet. `PriceTable.truth` lists every artificial drop and every beta, so the
+results can be compared with the truth.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from eventstudy.prices.fx import fx_tickers
 from eventstudy.prices.table import PriceOutcome, PriceRequest, PriceSeries, PriceTable, check_tickers, provider
 from eventstudy.shocks import together, with_shocks
 
-#: Drop planted at simulated events, and the share of it that is given back, by label.
+#: Artificial drop at events, and the share of it that is recovered, by label.
 PLANTED = {"misreading": (-0.10, 0.6), "genuine": (-0.10, 0.0), "contested": (-0.08, 0.0), "no_news": (-0.06, 0.3)}
-#: Unlabelled falls, for comparison with the drops: their range and their share given
-#: back, the calendar days between two of them, and those that they keep from every event.
+#: Further falls, for control drops: their range and recovered share, the calendar days between two of them,
+#: and their distance from every event.
 QUIET = (-0.16, -0.08)
 QUIET_SHARE = 0.0
 QUIET_EVERY, QUIET_FROM_EVENTS = 36, 32
@@ -34,7 +34,7 @@ QUIET_EVERY, QUIET_FROM_EVENTS = 36, 32
 #: ``sessions(mic, start, end)`` gives the trading days of an exchange, both ends included.
 Sessions = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
 
-#: Day zero of every random stream, so that a day's return does not depend on the days asked for.
+#: First day of every random stream, so that a day's return does not depend on the requested days.
 EPOCH = dt.date(2000, 1, 1)
 
 DRIFT = 0.0003
@@ -47,8 +47,8 @@ REVERSAL_TAUS = range(2, 21)
 
 _ALPHA, _BETA = 0.09, 0.87
 _T_DF = 5
-#: Innovations, in standard deviations, and the variance, in units of its mean, are cut here:
-#: without that, one panel in five has a day that looks like an unadjusted split.
+#: Limits of innovations (in standard deviations) and of the variance (in units of its mean); without them one
+#: panel in five would have a day that looks like an unadjusted split.
 _T_CUT, _VARIANCE_CUT = 5.0, 6.0
 
 
@@ -65,7 +65,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class PlantedDrop:
-    """An abnormal return added on purpose.
+    """An artificial abnormal return.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class PlantedDrop:
     drop
         Abnormal simple return on day 0, e.g. ``-0.10``.
     reversal
-        Share of the drop that is given back in equal parts over the sessions +2 to +20.
+        Share of the drop that is recovered in equal parts over the sessions +2 to +20.
     """
 
     shock_id: str
@@ -86,14 +86,14 @@ class PlantedDrop:
 
 @provider("simulated")
 class SimulatedProvider:
-    """Delivers simulated bars for the listings and for their benchmarks.
+    """Returns simulated bars for the listings and their benchmarks.
 
     Parameters
     ----------
     listings, drops
-        The panel and what is planted in it.
+        The panel and its artificial drops.
     seed
-        Not negative. A ticker's arrays depend on the seed, its own listing and its drops only.
+        Not negative. A ticker's arrays depend only on the seed, its listing and its drops.
     sessions
         The exchanges' calendars.
 
@@ -103,8 +103,7 @@ class SimulatedProvider:
     share; a peer earns ``beta * benchmark + s * (sqrt(rho) sector + sqrt(1 - rho) own)`` with rho the
     correlation of residuals and s between 0.8 and 1.25 times `RESIDUAL_SD`. World, local, sector and
     own are unit-variance GARCH(1,1) processes (Bollerslev 1986) with Student t(5) innovations, one
-    value for each calendar day; an exchange takes the values of its own sessions. The far tails of
-    innovations and variance are cut.
+    value for each calendar day; an exchange uses the values of its sessions. Extreme innovations and variances are cut.
     """
 
     def __init__(
@@ -167,7 +166,7 @@ class _Panel:
         return DRIFT + MARKET_SD * mixed
 
     def peer(self, ticker: str) -> NDArray[np.float64]:
-        """Return of a peer on each calendar day before anything is planted, shape ``(n_days,)``."""
+        """Return of a peer on each calendar day, without artificial drops, shape ``(n_days,)``."""
         scale = RESIDUAL_SD * _stream(self.plan.seed, f"scale {ticker}").uniform(0.8, 1.25)
         own, sector = self.factors[f"own {ticker}"], self.factors["sector"]
         shared, rest = np.sqrt(RESIDUAL_CORRELATION), np.sqrt(1 - RESIDUAL_CORRELATION)
@@ -184,9 +183,9 @@ class _Panel:
         return _bars(self.plan.seed, ticker, dates, returns, self.n_days)
 
     def _planted(self, listing: Listing) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
-        """Sessions in the request and the returns with the planted ones added."""
+        """Requested sessions, and returns with the artificial ones added."""
         drops = [drop for drop in self.plan.drops if listing.ticker in drop.sessions]
-        # A drop before the first day asked for still gives back within the days asked for.
+        # A drop before the first requested day may recover within the requested days.
         start = min([self.request.start, *(drop.sessions[listing.ticker] for drop in drops)])
         start = max(start, listing.first or start, EPOCH)
         dates = self._sessions(listing.mic, start, min(self.request.end, listing.last or self.request.end))
@@ -206,7 +205,7 @@ class _Panel:
 
 
 def _plant(returns: NDArray[np.float64], dates: NDArray[np.datetime64], drop: PlantedDrop, listing: Listing) -> None:
-    """Add a drop and its reversal to ``returns`` in place, as far as the sessions reach."""
+    """Add a drop and its reversal to ``returns`` in place, up to the last session."""
     day = np.datetime64(drop.sessions[listing.ticker], "D")
     if not len(dates) or not dates[0] <= day <= dates[-1]:
         return
@@ -219,7 +218,7 @@ def _plant(returns: NDArray[np.float64], dates: NDArray[np.datetime64], drop: Pl
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:
-    """Random stream of one name: another name or another order of names leaves it unchanged."""
+    """Random stream for one name; it does not depend on other names or their order."""
     words = np.frombuffer(hashlib.sha256(name.encode("utf-8")).digest(), dtype="<u4")
     return np.random.default_rng(np.random.SeedSequence([seed, *words.tolist()]))
 
@@ -245,7 +244,7 @@ def _days(dates: NDArray[np.datetime64]) -> NDArray[np.int64]:
 def _bars(
     seed: int, ticker: str, dates: NDArray[np.datetime64], returns: NDArray[np.float64], n_days: int
 ) -> PriceSeries:
-    """Bars whose closes earn ``returns`` from the second day on; low <= open, close <= high."""
+    """Bars whose closes have ``returns`` from the second day on; low <= open, close <= high."""
     rng = _stream(seed, f"bars {ticker}")
     base, typical_volume = np.exp(rng.uniform(np.log(10), np.log(200))), np.exp(rng.uniform(13, 17))
     gap, up, down, busy = rng.standard_normal((n_days, 4))[_days(dates)].T
@@ -268,7 +267,7 @@ def _bars(
 
 
 def _drop_truth(drop: PlantedDrop, series: Mapping[str, PriceSeries]) -> dict[str, Any]:
-    """What was planted, in types that JSON knows, at the tickers whose bars hold the day."""
+    """The artificial drops as JSON types, for the tickers whose bars include the day."""
     planted = {
         ticker: day.isoformat()
         for ticker, day in drop.sessions.items()
@@ -285,7 +284,7 @@ def _drop_truth(drop: PlantedDrop, series: Mapping[str, PriceSeries]) -> dict[st
 
 
 def _check_plan(listings: Sequence[Listing], drops: Sequence[PlantedDrop], seed: int) -> None:
-    """Raise one `ConfigError` with everything that is wrong with the plan."""
+    """Raise one `ConfigError` with all problems of the plan."""
     wrong = [] if seed >= 0 else [f"simulation seed {seed} is negative; give 0 or more"]
     tickers = [listing.ticker for listing in listings]
     wrong += [f"{ticker} is listed twice" for ticker in sorted({t for t in tickers if tickers.count(t) > 1})]
@@ -299,15 +298,15 @@ def _check_plan(listings: Sequence[Listing], drops: Sequence[PlantedDrop], seed:
 def simulated_prices(events: Events, config: StudyConfig, request: PriceRequest) -> PriceTable:
     """Return a seeded panel on the study's calendars and membership.
 
-    Drops are planted at its events by their labels, and on days without any news, so that a simulated run
-    has placebo drops to show; ``truth`` in the manifest lists both. There are no simulated exchange rates:
-    the backtest counts in local currencies.
+    Artificial drops are added at its events, by label, and on days without news, so that a simulated run has control
+    drops; ``truth`` in the manifest lists both. There are no simulated exchange rates, so the backtest uses local
+    currencies.
     """
     listings = [
         Listing(peer.ticker, peer.market, config.market(peer.market).benchmark, peer.from_, peer.until)
         for peer in config.peers
     ]
-    # A drop for each piece of news, however many rows tell it.
+    # One drop for each piece of news, even if it has several rows.
     news = dict.fromkeys(together(with_shocks(events, config)).values())
     drops = [drop for event in news if event.label in PLANTED and (drop := _drop_at(event, events, config))]
     drops += _quiet_drops(events, config, request)
@@ -330,8 +329,8 @@ def _drop_at(event: Event, events: Events, config: StudyConfig) -> PlantedDrop |
 
 
 def _quiet_drops(events: Events, config: StudyConfig, request: PriceRequest) -> list[PlantedDrop]:
-    """Falls of the first group's peers far from every event, the same ones whatever days are asked for."""
-    # A stream each: one drawn after the other would begin where the days asked for let the first one end.
+    """Falls of the first group's peers away from every event, independent of the requested days."""
+    # Separate streams, so that the second does not depend on the requested days.
     streams = [np.random.default_rng([config.study.seed, QUIET_EVERY, number]) for number in range(2)]
     count = (request.end - EPOCH).days // QUIET_EVERY + 1
     sizes, shifts = streams[0].uniform(*QUIET, count), streams[1].integers(0, 7, count)

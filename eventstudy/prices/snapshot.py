@@ -1,8 +1,8 @@
-"""Price snapshots: one Parquet file a ticker and a manifest with the sha256 of each.
+"""Price snapshots: one Parquet file for each ticker and a manifest with the sha256 of each.
 
-Yahoo rewrites adjusted prices with every later dividend and split, so a study that can be repeated
-reads a snapshot and nothing else. A flipped byte in a Parquet file often reads without an error:
-every file is compared with the manifest each time it is read, and the manifest with its own digest.
+Yahoo changes adjusted prices with every later dividend and split, so a reproducible study reads only a snapshot. A
+Parquet file with a changed byte can often be read without an error. So every file is compared with the manifest each
+time it is read, and the manifest with its own digest.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ MANIFEST = "manifest.json"
 ARRAYS = ("open", "high", "low", "close", "adj_close", "volume", "dividends", "splits")
 VERSIONED = ("baostock", "curl_cffi", "numpy", "pyarrow", "yfinance")
 _PART = ".part-"
-#: Yahoo's adjusted closes jitter by about 1e-7 between two calls; a return that moved more was rewritten.
+#: Yahoo's adjusted closes differ by about 1e-7 between two calls; a larger change of a return is reported.
 TOLERANCE = 1e-6
 Kind = Literal["return", "new", "absent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTicker:
-    """One ticker of a snapshot: what was asked, what came, and the file that holds it.
+    """One ticker of a snapshot: the request, the outcome, and the file.
 
-    ``asked`` is the inclusive range of days, ISO. ``file`` is empty where there are no prices.
-    ``content_sha256`` is of the arrays, so that it does not depend on how Parquet packs them.
+    ``asked`` is the inclusive range of days, ISO. ``file`` is empty if there are no prices. ``content_sha256`` is
+    computed from the arrays, so it does not depend on the encoding of Parquet.
     """
 
     outcome: PriceOutcome
@@ -55,13 +55,13 @@ class StoredTicker:
     source: str = ""
 
     def covers(self, request: PriceRequest) -> bool:
-        """Whether the range that was asked holds the request's range."""
+        """Whether the stored range includes the request's range."""
         return self.asked[0] <= request.start.isoformat() and request.end.isoformat() <= self.asked[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot's manifest: the provider and what is stored of each ticker."""
+    """A snapshot's manifest: the provider and the entry of each ticker."""
 
     folder: Path
     provider: str
@@ -69,7 +69,7 @@ class Snapshot:
 
 
 def is_snapshot(folder: Path) -> bool:
-    """Whether a folder's manifest is a snapshot's, or cannot be told from a damaged one."""
+    """Whether a folder's manifest is that of a snapshot, possibly damaged."""
     path = folder / MANIFEST
     if not path.is_file():
         return False
@@ -165,7 +165,7 @@ def read_snapshot(folder: Path, request: PriceRequest) -> PriceTable:
 
 
 def verify_snapshot(folder: Path) -> int:
-    """Check every file of a snapshot and return how many there are."""
+    """Check every file of a snapshot and return their number."""
     snapshot = open_snapshot(folder)
     stored = [ticker for ticker, entry in snapshot.tickers.items() if entry.file]
     problems: list[Problem] = []
@@ -184,7 +184,7 @@ def verify_snapshot(folder: Path) -> int:
 
 
 def intact(snapshot: Snapshot, ticker: str) -> bool:
-    """Whether a ticker's file is there as it was stored; true also where there were no prices."""
+    """Whether a ticker's file is unchanged; also true if there were no prices."""
     if not snapshot.tickers[ticker].file:
         return True
     try:
@@ -200,7 +200,7 @@ def content_sha256(series: PriceSeries) -> str:
     columns = {"dates": series.dates.astype("datetime64[D]").astype("<i8")}
     columns |= {name: getattr(series, name).astype("<f8") for name in ARRAYS}
     for name, column in columns.items():
-        # One NaN for all: its payload bits are not part of the content.
+        # All NaN are made equal, because their payload bits are not part of the content.
         plain = np.where(np.isnan(column), np.nan, column) if column.dtype.kind == "f" else column
         digest.update(f"{name}:{len(column)};".encode())
         digest.update(plain.tobytes())
@@ -224,7 +224,7 @@ def _stored(entry: Mapping[str, Any]) -> StoredTicker:
     read = {"message": _recalled(message), "notes": tuple(_recalled(note) for note in notes)}
     outcome = PriceOutcome(**{**entry["outcome"], **read})
     if entry["file"] not in ("", f"{outcome.ticker}.parquet"):
-        # The name comes from outside: it must not lead out of the folder.
+        # The name comes from outside, so it must not contain a path out of the folder.
         raise ValueError("file")
     return StoredTicker(**{**entry, "outcome": outcome, "asked": tuple(entry["asked"])})
 
@@ -234,7 +234,7 @@ def _kept(reason: Reason) -> dict[str, Any]:
 
 
 def _recalled(kept: Any) -> Any:
-    """The reason that `_kept` wrote; words of earlier snapshots as they are."""
+    """The reason that `_kept` stored; texts of older snapshots are not changed."""
     if not isinstance(kept, Mapping):
         return kept
     return Reason(kept["code"], **{name: _recalled(field) for name, field in kept["fields"].items()})
@@ -269,7 +269,7 @@ def _parquet(series: PriceSeries) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write aside, then move into place: after a kill there is the old file or the new one."""
+    """Write to a temporary file and rename it, so that after a kill either the old or the new file exists."""
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=_PART)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -283,7 +283,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what a killed fetch has left half written."""
+    """Remove partly written files of a killed fetch."""
     for path in folder.glob(f"{_PART}*"):
         path.unlink(missing_ok=True)
 
@@ -304,11 +304,10 @@ def _versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """One day of one ticker that two snapshots tell differently.
+    """One day of one ticker that differs between two snapshots.
 
     ``before`` and ``after`` are returns of adjusted closes; for a ``new`` or ``absent`` day the
-    adjusted close itself, NaN in the snapshot without that day. A ticker that only one of them has
-    comes with an empty ``day``.
+    adjusted close itself, NaN in the snapshot without that day. For a ticker in only one snapshot ``day`` is empty.
     """
 
     ticker: str
@@ -321,7 +320,7 @@ class Rewritten:
 def diff_snapshots(before: Path, after: Path, *, tolerance: float = TOLERANCE) -> tuple[Rewritten, ...]:
     """Return every difference, by ticker and day.
 
-    Returns are compared over the days that both have, so that one missing row is told once.
+    Returns are compared over common days, so that a missing row is reported once.
     """
     old, new = open_snapshot(before), open_snapshot(after)
     held = [{t for t, entry in snapshot.tickers.items() if entry.file} for snapshot in (old, new)]

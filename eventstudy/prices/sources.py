@@ -29,28 +29,28 @@ from eventstudy.prices.table import PROVIDERS, PriceOutcome, PriceProvider, Pric
 
 Tell = Callable[[str], None]
 EARLIEST_DAY, LAST_DAY = dt.date(1900, 1, 1), dt.date(2100, 1, 1)
-#: Calendar days for one session, generous by holidays.
+#: Calendar days for each session, with a margin for holidays.
 DAYS_A_SESSION = 1.6
 End = TypeVar("End", int, dt.date)
 
 
 Fetch = Callable[[PriceRequest], PriceTable]
-#: Share of sessions without a price of anyone above which prices are not daily.
+#: Share of sessions without any price above which prices are not daily.
 MOST_EMPTY = 0.05
-#: Sessions without a price of anyone that part two stretches of prices, as of a file of windows alone.
+#: Number of sessions without any price that separates two periods, as in a file with only event windows.
 APART = 42
-#: Fewest sessions from the first price to the last that tell a frequency.
+#: Smallest number of sessions from the first to the last price for detecting a frequency.
 LEAST_SESSIONS = 40
-#: Usual calendar days from one price to the next at least, and what they mean.
+#: Usual numbers of calendar days from one price to the next, and their frequencies.
 NAMES = ((80, "quarterly"), (25, "monthly"), (5, "weekly"), (0, "less than daily"))
 
 
 def price_request(events: Events, config: StudyConfig) -> PriceRequest:
-    """Return the tickers and the days that the windows of all events and the placebo search can need.
+    """Return the tickers and days for the windows of all events and the search for control drops.
 
-    The exchange rates of the backtest are among the tickers.
+    The tickers include the exchange rates of the backtest.
     """
-    # No calendar reaches further; an event outside is dropped, and must not widen what is asked for.
+    # No calendar extends further; events outside are dropped and must not extend the request.
     days = [min(max(instant_utc(event.timestamp).date(), EARLIEST_DAY), LAST_DAY) for event in events]
     starts, ends = [event.estimation_start for event in events], [event.event_end for event in events]
     before = int(-min([config.windows.estimation[0], *_of_kind(starts, int)]) * DAYS_A_SESSION) + 10
@@ -69,12 +69,12 @@ def price_request(events: Events, config: StudyConfig) -> PriceRequest:
 
 
 def _of_kind(ends: Iterable[Any], kind: type[End]) -> list[End]:
-    """Those ends of windows that are event days, or those that are dates."""
+    """The ends of windows that are event days, or those that are dates."""
     return [end for end in ends if isinstance(end, kind)]
 
 
 def _shifted(day: dt.date, days: int) -> dt.date:
-    """``day`` moved, at most to the ends of the calendar."""
+    """``day`` shifted, at most to the ends of the calendar."""
     number = min(max(day.toordinal() + days, dt.date(1900, 1, 1).toordinal()), dt.date.max.toordinal())
     return dt.date.fromordinal(number)
 
@@ -82,9 +82,9 @@ def _shifted(day: dt.date, days: int) -> dt.date:
 def get_prices(
     events: Events, config: StudyConfig, asked: str | None = None, *, tell: Tell, watch: Watch | None = None
 ) -> PriceTable:
-    """Deliver the prices of a study, with the factors of ``model.factors_file``.
+    """Return the prices of a study, with the factors of ``model.factors_file``.
 
-    What a provider sends over a network goes into a snapshot first, and the study reads that.
+    Downloaded prices are first stored in a snapshot, and the study reads the snapshot.
 
     Parameters
     ----------
@@ -92,14 +92,14 @@ def get_prices(
         A provider such as ``yahoo``, ``simulated``, a snapshot, a folder or file, ``example:SECTOR`` for
         the prices that ship with a sector, or ``duckdb:FILE?QUERY``; None means the source of the settings.
     tell
-        Called with a sentence when the prices are not the ones that were asked for.
+        Called with a sentence if other prices than the requested ones are used.
     watch
         Called while tickers are fetched.
 
     Raises
     ------
     PriceError
-        If they cannot be had and ``prices.offline`` is ``fail``, or a path was asked for.
+        If they are not available and ``prices.offline`` is ``fail``, or if a path was given.
     ConfigError
         If the factor file cannot be used.
     """
@@ -120,13 +120,13 @@ def get_prices(
 
 
 def _delivered(fetch: Fetch, events: Events, config: StudyConfig) -> PriceTable:
-    """What a study asks for from what is at hand; former tickers stand in for absent ones."""
+    """The requested prices from local data; former tickers replace missing ones."""
     table = _local(fetch, price_request(events, config), config)
     return replace(_finished(table, events, config), factors=study_factors(config))
 
 
 def _local(fetch: Fetch, request: PriceRequest, config: StudyConfig) -> PriceTable:
-    """Prices that are at hand; an index that is named by a file of its own is read from it."""
+    """Local prices; an index given as a file is read from it."""
     files = [name for name in request.tickers if index_file(name)]
     table = with_aliases(fetch, replace(request, tickers=tuple(t for t in request.tickers if t not in files)), config)
     for name in files:
@@ -135,9 +135,9 @@ def _local(fetch: Fetch, request: PriceRequest, config: StudyConfig) -> PriceTab
 
 
 def _finished(table: PriceTable, events: Events, config: StudyConfig) -> PriceTable:
-    """The prices with the rates apart, refused where they are not daily.
+    """The prices with exchange rates separated; refused if they are not daily.
 
-    Where events lie before the calendars, the days of each index are its exchange's sessions.
+    For events before the calendars begin, the days of each index are the sessions of its exchange.
     """
     old = any(instant_utc(event.timestamp).date() < FIRST_DAY for event in events)
     for market in config.markets:
@@ -149,21 +149,21 @@ def _finished(table: PriceTable, events: Events, config: StudyConfig) -> PriceTa
 
 
 def is_local(events: Events, config: StudyConfig, asked: str | None) -> bool:
-    """Whether the prices asked for are on this machine, so that nothing has to be fetched."""
+    """Whether the requested prices are on this machine, so that no download is needed."""
     return (asked or own_source(events, config)) not in remote_names()
 
 
 def prices_and_calendars(
     events: Events, config: StudyConfig, asked: str | None
 ) -> tuple[PriceTable, list[str], dict[str, Sessions]]:
-    """Return what `get_prices` delivers and tells, and the sessions of each exchange of the study."""
+    """Return the prices and remarks of `get_prices`, and the sessions of each exchange of the study."""
     told: list[str] = []
     table = get_prices(events, config, asked, tell=told.append)
     return table, told, {market.mic: exchange_sessions(market.mic) for market in config.markets}
 
 
 def study_factors(config: StudyConfig) -> FactorTable | None:
-    """Read what `capm` and `factors` want; other models leave the file alone."""
+    """Read the factor file for `capm` and `factors`; other models do not use it."""
     model = config.model
     if not model.factors_file or model.name not in ("capm", "factors"):
         return None
@@ -173,9 +173,9 @@ def study_factors(config: StudyConfig) -> FactorTable | None:
 
 
 def own_source(events: Events, config: StudyConfig) -> str:
-    """Return ``prices.source``; a folder or file that stands beside the events is found from anywhere.
+    """Return ``prices.source``; a folder or file in the folder of the events is found from any working directory.
 
-    It goes before one of the same name in the working directory, which may be another study's.
+    It has priority over one of the same name in the working directory, which may belong to another study.
     """
     source = config.prices.source
     beside = Path(events.path).parent / source
@@ -183,18 +183,18 @@ def own_source(events: Events, config: StudyConfig) -> str:
 
 
 def prices_of(events: Events, config: StudyConfig, source: PriceProvider) -> PriceTable:
-    """Deliver the prices of a study from a provider that is at hand; nothing is kept of them."""
+    """Return the prices of a study from a local provider; they are not stored."""
     return _delivered(source.fetch, events, config)
 
 
 def frame_prices(events: Events, config: StudyConfig, frame: Any, *, returns: bool = False) -> PriceTable:
-    """Deliver the prices of a study from a frame of any shape that `arrow_of_frame` accepts, checked as a file is."""
+    """Return the prices of a study from a frame that `arrow_of_frame` accepts, with the same checks as for a file."""
     table = arrow_of_frame(frame, returns=returns)
     return _delivered(lambda request: prices_of_arrow(table, request, name="DataFrame"), events, config)
 
 
 def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable:
-    """Return what a folder or file has, also where that is nothing yet."""
+    """Return the prices of a folder or file, which may be empty."""
     path, folder = Path(source), Path(source).resolve().name
     if not path.is_dir() or any(file.name.endswith(SUFFIXES) for file in path.iterdir()):
         return _delivered(lambda request: _from_path(source, request), events, config)
@@ -205,7 +205,7 @@ def local_prices(events: Events, config: StudyConfig, source: str) -> PriceTable
 
 
 def prices_of_tickers(tickers: Sequence[str], source: Any, *, returns: bool = False) -> PriceTable:
-    """Deliver all prices of some tickers from a folder, a file or a frame, whatever their days.
+    """Return all prices of some tickers from a folder, a file or a frame, for all days.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def prices_of_tickers(tickers: Sequence[str], source: Any, *, returns: bool = Fa
 
 
 def remote_names() -> tuple[str, ...]:
-    """Names of the providers that ask over a network."""
+    """Names of the providers that download prices."""
     return tuple(name for name in PROVIDERS.names() if name not in ("files", "simulated"))
 
 
@@ -232,22 +232,21 @@ def fetch_prices(
     again: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> Snapshot:
-    """Bring what a study needs into a snapshot: ``folder``, or this day's folder of the sector.
+    """Download the prices of a study into a snapshot: ``folder``, or today's folder of the sector.
 
-    ``again`` names tickers to ask for anew though the snapshot has an answer.
+    ``again`` names tickers to request again although the snapshot has an answer.
 
     Raises
     ------
     ConfigError
-        If ``source`` is no provider that asks over a network.
+        If ``source`` is no provider that downloads prices.
     PriceError
-        If a ticker was not answered, or the answer is that a benchmark, or every ticker, has no prices; what
-        was fetched is kept.
+        If there was no answer for a ticker, or if a benchmark or all tickers have no prices; fetched prices are kept.
     """
     name = source or config.prices.source
     if name not in remote_names():
         raise ConfigError(f"--prices {name!r} is not a source to fetch from; {nearest(name, remote_names())}")
-    # The study's name comes from a file: nothing of it may lead out of the data folder.
+    # The study's name comes from a file, so it must not contain a path out of the data folder.
     slug = re.sub(r"[^a-z0-9]+", "-", config.study.name.lower())[:40].strip("-")
     request = price_request(events, config)
     foreign = sorted(set(again) - set(request.tickers))
@@ -266,7 +265,7 @@ def fetch_prices(
 
 
 def _refuse_without_benchmark(snapshot: Snapshot, request: PriceRequest, config: StudyConfig) -> None:
-    """Raise where the provider has no prices of a benchmark, or of no ticker at all."""
+    """Raise if the provider has no prices of a benchmark, or no prices at all."""
     absent = [ticker for ticker in request.tickers if not snapshot.tickers[ticker].file]
     needed = {market.benchmark for market in config.markets} & set(absent)
     lacking = absent if len(absent) == len(request.tickers) else sorted(needed)
@@ -305,10 +304,10 @@ def _from_path(source: str, request: PriceRequest) -> PriceTable:
 
 
 def with_aliases(fetch: Fetch, request: PriceRequest, config: StudyConfig) -> PriceTable:
-    """Fetch a request; a peer without prices gets those of its first alias that has any.
+    """Fetch a request; a peer without prices gets those of its first alias with prices.
 
-    The outcome then keeps the alias's name in its message, for the remarks of the run. Two series
-    are never joined, and a peer that has prices of its own keeps them.
+    The message of the outcome then names the alias, for the remarks of the run. Two series are never joined, and a
+    peer with its own prices keeps them.
     """
     table = fetch(request)
     absent = {
@@ -330,7 +329,7 @@ def with_aliases(fetch: Fetch, request: PriceRequest, config: StudyConfig) -> Pr
 
 
 def refuse_sparse(prices: PriceTable, config: StudyConfig) -> PriceTable:
-    """Return the prices; raise `PriceError` where an exchange has none of anyone on too many of its sessions."""
+    """Return the prices; raise `PriceError` if an exchange has no prices on too many of its sessions."""
     problems = []
     for market in config.markets:
         names = {market.benchmark, *(peer.ticker for peer in config.peers if peer.market == market.mic)}

@@ -1,7 +1,7 @@
 """Prices from a DuckDB file: ``--prices "duckdb:prices.duckdb?SELECT … FROM …"``.
 
-The query gives a table with the columns of a long price file: ticker, date, close or adj_close, and
-what else there is. Without a query the table ``prices`` is read. Needs the extra ``sql``.
+The query returns the columns of a long price file: ticker, date, close or adj_close, and optional ones. Without a
+query the table ``prices`` is read. Needs the extra ``sql``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from eventstudy.prices.table import PriceRequest, PriceTable, check_tickers
 
 
 def query_prices(text: str, request: PriceRequest) -> PriceTable:
-    """Return the rows of ``FILE?QUERY`` for the request, checked as those of a file are.
+    """Return the rows of ``FILE?QUERY`` for the request, with the same checks as for a file.
 
-    The file is opened for reading, and the query can reach no other file and no network.
+    The file is opened read-only; the query has no access to other files or the network.
     """
     check_tickers(request.tickers)
     name, _, query = text.partition("?")

@@ -1,4 +1,4 @@
-"""Prices as the study reads them, and the registry of the providers that deliver them."""
+"""Types of prices, and the registry of providers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from eventstudy.prices.factors import FactorTable
 
 Status = Literal["ok", "no_prices", "provider_broken", "rate_limited", "refused"]
-#: What another try may change; every other outcome is the provider's answer and is kept.
+#: Outcomes that another try may change; all others are final answers of the provider and are stored.
 UNANSWERED: tuple[Status, ...] = ("provider_broken", "rate_limited")
 
 
@@ -63,7 +63,7 @@ class PriceSeries:
     amount: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def on(self, days: NDArray[np.datetime64], name: str) -> NDArray[np.float64]:
-        """Return one of the arrays on other days, shape of ``days``; NaN where it has no row or is empty."""
+        """Return one of the arrays on other days, shape of ``days``; NaN without a row or value."""
         values: NDArray[np.float64] = getattr(self, name)
         return on_days(days, self.dates, values) if len(values) else np.full(len(days), np.nan)
 
@@ -81,7 +81,7 @@ class PriceSeries:
 def on_days(
     days: NDArray[np.datetime64], dates: NDArray[np.datetime64], values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the values of the same calendar days, NaN on days that have none: never by position."""
+    """Return the values of the same calendar days (not by position), NaN on days without a value."""
     found = np.full(len(days), np.nan)
     _, here, there = np.intersect1d(days, dates, assume_unique=True, return_indices=True)
     found[here] = values[there]
@@ -91,10 +91,10 @@ def on_days(
 def known_volume(
     volume: NDArray[np.float64], close: NDArray[np.float64], status: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Return volumes with 0 on halts and NaN where nobody knows, shape (T,).
+    """Return volumes with 0 on halts and NaN if unknown, shape (T,).
 
     A day without a volume that repeats the last close is a halt, and so is one whose trading ``status`` is 0.
-    A column without any positive number says nothing: sources write zeros for what they do not know.
+    A column without any positive number is ignored, because some sources write zeros for unknown volumes.
     """
     known = np.full(len(volume), np.nan)
     if np.any(volume > 0):
@@ -104,10 +104,10 @@ def known_volume(
 
 
 def price_unit(series: PriceSeries, mic: str, config: StudyConfig) -> float | None:
-    """Return how much of the market's currency one unit of a price is, None where that is not known.
+    """Return the amount of the market's currency in one unit of a price, None if unknown.
 
-    What the settings say of the ticker comes first, then what the source says, then what the settings say of
-    the exchange. Without any of them a price is in the currency, but where the exchange quotes hundredths.
+    In order of priority: the setting for the ticker, the source, the setting for the exchange. Without any of these it
+    is 1, or None if the exchange quotes hundredths.
     """
     said, currency = config.prices.price_unit, config.traded_in(mic)
     if series.ticker in said:
@@ -121,10 +121,10 @@ def price_unit(series: PriceSeries, mic: str, config: StudyConfig) -> float | No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceOutcome:
-    """What became of the request for one ticker.
+    """Outcome of the request for one ticker.
 
-    ``message`` is why there are no prices, or whose they are; a text, a provider's own words, becomes a
-    `Reason` of them. ``notes`` say how the prices were read.
+    ``message`` says why there are no prices, or which alias they belong to; a text of a provider is stored as a
+    `Reason`. ``notes`` say how the prices were read.
 
     Examples
     --------
@@ -153,7 +153,7 @@ class PriceOutcome:
 
 
 def _reason(said: Reason | str) -> Reason:
-    """What was said as a reason, also where it is words."""
+    """A message as a reason, also if it is a text."""
     if isinstance(said, Reason):
         return said
     if isinstance(said, Message) and said.key not in ("", JOINED):
@@ -181,10 +181,10 @@ class PriceRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceTable:
-    """All series of a study with one outcome for each ticker asked for.
+    """All series of a study with one outcome for each requested ticker.
 
-    ``origin`` says where they can be read again: ``kind`` and ``name`` of a folder, file or snapshot,
-    never a machine's path. ``fx`` has the exchange rates by currency.
+    ``origin`` has ``kind`` and ``name`` of the folder, file or snapshot, without a path. ``fx`` has the exchange rates
+    by currency.
 
     Examples
     --------
@@ -214,17 +214,17 @@ class PriceTable:
         return str(max(ends)) if ends else ""
 
     def why_missing(self, ticker: str) -> str:
-        """Say in words why a ticker has no prices, for the text of an error."""
+        """Return in words why a ticker has no prices, for error messages."""
         outcome = self.outcomes.get(ticker)
         return text(outcome.message) if outcome else "it was not asked for"
 
 
 class PriceProvider(Protocol):
-    """Delivers a table for a request. It never raises for one ticker: that is an outcome.
+    """Returns a table for a request. A problem with one ticker is an outcome, not an error.
 
-    It raises `PriceError` when nothing at all can be delivered. The factory of a provider that asks
-    over a network takes the keyword ``progress``: a function that is called with the outcome and the
-    series (or None) after each ticker, so that what was fetched can be kept at once.
+    It raises `PriceError` only if no prices are available at all. The factory of a provider that downloads prices
+    takes the keyword ``progress``: a function that is called with the outcome and the series (or None) after each
+    ticker, so that fetched prices can be saved at once.
     """
 
     def fetch(self, request: PriceRequest) -> PriceTable: ...
@@ -240,12 +240,12 @@ def provider(name: str) -> Callable[[ProviderFactory], ProviderFactory]:
     Parameters
     ----------
     name : str
-        What ``--prices`` and ``prices.source`` call it.
+        The name for ``--prices`` and ``prices.source``.
 
     Returns
     -------
     callable
-        A decorator that leaves the class as it is.
+        A decorator that returns the class unchanged.
 
     Examples
     --------
@@ -263,7 +263,7 @@ def provider(name: str) -> Callable[[ProviderFactory], ProviderFactory]:
 
 
 def check_tickers(tickers: Iterable[str]) -> None:
-    """Raise one `ConfigError` for all tickers that could not be sent to a provider as they are."""
+    """Raise one `ConfigError` for all tickers that cannot be sent to a provider."""
     wrong = [ticker for ticker in tickers if not TICKER.fullmatch(ticker)]
     if wrong:
         text = "is not a ticker: capital letters, digits and . - = _ ^ only"

@@ -1,8 +1,7 @@
 """Prices from Yahoo Finance through yfinance, one ticker at a time.
 
-Each ticker ends in an outcome that says what Yahoo answered. yfinance's own guesses ("possibly
-delisted") are never passed on, and nothing it would repair, fill or hide is repaired, filled or
-hidden here.
+Each ticker has an outcome with Yahoo's answer. Guesses of yfinance ("possibly delisted") are not passed on, and its
+repairs and filling of prices are not used.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from eventstudy.prices.table import (
 
 #: Yahoo's column to the field of `PriceSeries`.
 COLUMNS = {"Open": "open", "High": "high", "Low": "low", "Close": "close", "Adj Close": "adj_close", "Volume": "volume"}
-#: Seconds that one HTTP request may take while the ticker's deadline is not reached.
+#: Time limit of one HTTP request in seconds, within the ticker's deadline.
 REQUEST_SECONDS = 10.0
 
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
@@ -52,20 +51,20 @@ class YahooProvider:
     Parameters
     ----------
     session
-        A curl_cffi or requests session; by default the one yfinance makes.
+        A curl_cffi or requests session; by default that of yfinance.
     deadline
         Seconds for one ticker, all retries included.
     retries
-        How often a ticker is asked for in all before it counts as broken.
+        Largest number of requests for a ticker before it counts as broken.
     cache_dir
-        Where yfinance keeps time zones and its cookie. The cookie file is a pickle, so the folder
-        is private (mode 0700) and never shared; by default it lies in the user's cache folder.
+        Folder for yfinance's time zones and cookie. The cookie file is a pickle, so the folder is private (mode 0700);
+        by default it is in the user's cache folder.
     pause
         Seconds before the first retry; doubled each time.
     now
         Clock that decides whether the newest session is over; returns an aware datetime.
     progress
-        Called after each ticker that was asked for, e.g. to save its series before the next one.
+        Called after each requested ticker, for example to save its series before the next one.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class YahooProvider:
         self.progress = progress
 
     def fetch(self, request: PriceRequest) -> PriceTable:
-        """Return what Yahoo has for the requested days, with one outcome a ticker."""
+        """Return Yahoo's prices for the requested days, with one outcome for each ticker."""
         _refuse_tickers(request.tickers)
         series: dict[str, PriceSeries] = {}
         outcomes: dict[str, PriceOutcome] = {}
@@ -115,9 +114,9 @@ class YahooProvider:
 
 @dataclass(slots=True)
 class _Wire:
-    """What went over the line for one ticker: how many answers came, and what the last chart answer said.
+    """Network traffic for one ticker: number of answers, and content of the last chart answer.
 
-    ``without_volume`` holds the stamps whose volume is null: yfinance makes zeros of them.
+    ``without_volume`` has the timestamps with a null volume, which yfinance converts to zero.
     """
 
     status: int = 0
@@ -142,7 +141,7 @@ class _Wire:
             self.without_volume = tuple(stamp for stamp, volume in volumes if volume is None)
 
     def has_no_prices(self, error: Exception) -> bool:
-        """Whether Yahoo answered that it has none: 404, 400 for these days, or 200 with nothing in it."""
+        """Whether Yahoo answered that it has no prices: 404, 400 for these days, or an empty 200."""
         from yfinance.exceptions import YFTickerMissingError
 
         if self.status == 200:
@@ -152,7 +151,7 @@ class _Wire:
 
 @dataclass(slots=True)
 class _Client:
-    """One fetch: the session, the retries, and whether asking on makes sense."""
+    """One fetch: the session, the retries, and whether further requests make sense."""
 
     provider: YahooProvider
     yfinance: Any
@@ -164,11 +163,11 @@ class _Client:
         self.cache = _private_cache(self.provider.cache_dir)
         _delete_damaged(self.cache)
         self.yfinance.set_tz_cache_location(str(self.cache))
-        # A Ticker makes the session of whichever backend yfinance was installed with.
+        # A Ticker creates the session of yfinance's installed backend.
         self.session = self.provider.session or self.yfinance.Ticker("SPY").session
 
     def fetch(self, ticker: str, request: PriceRequest) -> tuple[PriceSeries | None, PriceOutcome]:
-        """Ask for one ticker until it is answered, refused, or its deadline is over."""
+        """Request one ticker until there is an answer, a refusal, or its deadline is over."""
         wire = _Wire()
         ends = time.monotonic() + self.provider.deadline
         failure: Exception | None = None
@@ -195,11 +194,11 @@ class _Client:
         return None, PriceOutcome(ticker=ticker, status="provider_broken", message=self._broken(failure, wire))
 
     def stopped_by(self, outcome: PriceOutcome) -> PriceOutcome | None:
-        """The outcome of all further tickers if it makes no sense to ask for them."""
+        """The outcome of all further tickers if requests are stopped."""
         if outcome.status == "rate_limited":
             message = Reason("yahoo.stopped", ticker=outcome.ticker)
             return PriceOutcome(ticker="", status="rate_limited", message=message)
-        # Two tickers in a row without a single answer: the line is down, not the ticker.
+        # Two tickers in a row without any answer mean that the connection is down.
         if len(self.silent) == 2:
             message = Reason("yahoo.silent", one=self.silent[0], other=self.silent[1])
             return PriceOutcome(ticker="", status="provider_broken", message=message)
@@ -207,7 +206,7 @@ class _Client:
 
     def _ask(self, ticker: str, request: PriceRequest) -> tuple[Any, dict[str, Any]]:
         """One try: the frame of bars and Yahoo's metadata."""
-        # yfinance keeps error answers too: without this, every retry would see the same one.
+        # yfinance also caches error answers; without this every retry would get the same one.
         from yfinance.data import YfData
 
         YfData().cache_get.cache_clear()
@@ -226,7 +225,7 @@ class _Client:
         return frame, {key: meta.get(key) for key in ("currency", "currentTradingPeriod")}
 
     def _verdict(self, ticker: str, error: Exception, wire: _Wire, request: PriceRequest) -> PriceOutcome | None:
-        """The outcome that an error means, or None if trying again may help."""
+        """The outcome for an error, or None if another try may help."""
         from yfinance.exceptions import YFRateLimitError
 
         if isinstance(error, YFRateLimitError) or wire.status == 429:
@@ -235,7 +234,7 @@ class _Client:
             words = Reason("yahoo.says", words=wire.words) if wire.words else Reason()
             message = Reason("yahoo.no_prices", ticker=ticker, start=request.start, end=request.end, words=words)
             return PriceOutcome(ticker=ticker, status="no_prices", message=message)
-        # curl_cffi and requests have no common class for it.
+        # curl_cffi and requests have no common exception class.
         if type(error).__name__ in ("CertificateVerifyError", "SSLError"):
             message = Reason("yahoo.certificate", error=_in_one_line(error))
             return PriceOutcome(ticker=ticker, status="provider_broken", message=message)
@@ -243,7 +242,7 @@ class _Client:
 
     def _broken(self, failure: Exception | None, wire: _Wire) -> Reason:
         answer = Reason("yahoo.status", status=wire.status) if wire.status else Reason("yahoo.no_answer")
-        # What yfinance makes of an error answer ("possibly delisted") is its own guess.
+        # yfinance's interpretation of an error answer ("possibly delisted") is a guess.
         error = wire.words or _in_one_line(failure)
         seconds, tries = f"{self.provider.deadline:g}", self.provider.retries
         return Reason("yahoo.broken", seconds=seconds, tries=tries, answer=answer, error=error)
@@ -253,7 +252,7 @@ class _Client:
 
 
 def _refuse_tickers(tickers: Sequence[str]) -> None:
-    """Raise one `ConfigError` for every ticker that would ask Yahoo for something else."""
+    """Raise one `ConfigError` for all tickers that would request something else from Yahoo."""
     check_tickers(tickers)
     problems = []
     for ticker in tickers:
@@ -268,7 +267,7 @@ def _refuse_tickers(tickers: Sequence[str]) -> None:
 
 
 def _private_cache(folder: Path | None) -> Path:
-    """A folder that only this user can read. yfinance works without one that cannot be made."""
+    """A folder that only this user can read; if it cannot be created, yfinance works without it."""
     import platformdirs
 
     path = folder or Path(platformdirs.user_cache_dir("eventstudy")) / "yfinance"
@@ -279,9 +278,9 @@ def _private_cache(folder: Path | None) -> Path:
 
 
 def _delete_damaged(folder: Path) -> None:
-    """Remove yfinance's databases that sqlite cannot read; with one of them every ticker fails.
+    """Remove yfinance's databases that sqlite cannot read, because then every ticker would fail.
 
-    They hold nothing that yfinance cannot ask for again.
+    yfinance can download their content again.
     """
     for path in [folder / name for name in ("tkr-tz.db", "cookies.db", "isin-tkr.db")]:
         if path.is_file() and _is_damaged(path):
@@ -294,7 +293,7 @@ def _is_damaged(path: Path) -> bool:
         with closing(sqlite3.connect(path, timeout=1)) as database:
             return bool(database.execute("PRAGMA quick_check").fetchone() != ("ok",))
     except sqlite3.OperationalError:
-        # Locked by another run, or not ours to open: neither is damage.
+        # A database that is locked, or that cannot be opened, is not damaged.
         return False
     except sqlite3.DatabaseError:
         return True
@@ -302,13 +301,13 @@ def _is_damaged(path: Path) -> bool:
 
 @contextmanager
 def _quiet_yfinance() -> Iterator[Any]:
-    """Import yfinance, let it raise instead of log, and keep its warnings off the screen."""
+    """Import yfinance, make it raise errors instead of logging them, and hide its warnings."""
     logger = logging.getLogger("yfinance")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import yfinance
 
-        # The import adds filters of its own that bring its deprecation warnings back.
+        # The import adds warning filters that would show its deprecation warnings again.
         warnings.simplefilter("ignore")
         level, hidden = logger.level, yfinance.config.debug.hide_exceptions
         logger.setLevel(logging.CRITICAL)
@@ -322,9 +321,9 @@ def _quiet_yfinance() -> Iterator[Any]:
 
 @contextmanager
 def _bounded(session: Any, wire: _Wire, ends: float) -> Iterator[None]:
-    """Keep every request of ``session`` inside the deadline, and write down what it answers.
+    """Limit every request of ``session`` to the deadline, and record the answers.
 
-    yfinance asks for cookies and time zones with timeouts of its own that add up.
+    yfinance requests cookies and time zones with separate timeouts, which would add up.
     """
     send = session.request
 
@@ -350,7 +349,7 @@ def _in_one_line(error: Exception | None) -> str:
 
 
 def _unknown_volumes(frame: Any, stamps: Sequence[int]) -> Any:
-    """Return the frame with NaN for the volumes that Yahoo did not give."""
+    """Return the frame with NaN for volumes that Yahoo lacks."""
     import pandas as pd
 
     days = pd.to_datetime(list(stamps), unit="s", utc=True).tz_convert(frame.index.tz).normalize()
@@ -360,15 +359,15 @@ def _unknown_volumes(frame: Any, stamps: Sequence[int]) -> Any:
 def _series(
     ticker: str, frame: Any, meta: dict[str, Any], request: PriceRequest, source: str, now: dt.datetime
 ) -> tuple[PriceSeries | None, PriceOutcome]:
-    """Turn Yahoo's frame into a series, leaving out rows that are no finished session."""
+    """Convert Yahoo's frame to a series, without rows of unfinished sessions."""
     dates = frame.index.tz_localize(None).to_numpy().astype("datetime64[D]")
     fields = {ours: frame[theirs].to_numpy(dtype=np.float64) for theirs, ours in COLUMNS.items()}
     keep, notes = _finished(dates, fields, meta, frame.index.tz, now)
-    # To compare with suspect days: the splits, and how many dividends there were.
+    # Notes for the comparison with suspect days: the splits, and the number of dividends.
     paid, ratio = (frame[name].fillna(0.0).to_numpy(dtype=np.float64) for name in ("Dividends", "Stock Splits"))
     notes += [Reason("yahoo.split", ratio=f"{ratio[row]:g}", day=dates[row]) for row in np.flatnonzero(ratio > 0)]
     notes += [Reason("yahoo.dividends", n=int((paid > 0).sum()))] if (paid > 0).any() else []
-    # An action on a day that is left out moves to the next one.
+    # A split or dividend on a day that is left out is moved to the next day.
     at = np.searchsorted(dates[keep], dates)
     inside = at < keep.sum()
     dividends, splits = np.zeros(keep.sum()), np.zeros(keep.sum())
@@ -398,7 +397,7 @@ def _finished(
     zone: dt.tzinfo,
     now: dt.datetime,
 ) -> tuple[NDArray[np.bool_], list[Reason]]:
-    """Rows to keep, shape ``(T,)``, and a note for each kind that is left out."""
+    """Rows to keep, shape ``(T,)``, and a note for each kind of row that is left out."""
     empty = np.isnan(fields["close"]) & np.isnan(fields["adj_close"])
     today = now.astimezone(zone).date()
     running = dates > np.datetime64(today)
@@ -415,7 +414,7 @@ def _finished(
 def _is_over(today: dt.date, meta: dict[str, Any], zone: dt.tzinfo, now: dt.datetime) -> bool:
     """Whether the exchange's regular session of ``today`` has ended, by Yahoo's own trading period.
 
-    A period of an earlier day, or none at all, says nothing of today: then it counts as running.
+    If the period is of an earlier day or missing, the session counts as not finished.
     """
     period = (meta.get("currentTradingPeriod") or {}).get("regular") or {}
     end = period.get("end")
@@ -426,7 +425,7 @@ def _is_over(today: dt.date, meta: dict[str, Any], zone: dt.tzinfo, now: dt.date
 
 
 def _fault(dates: NDArray[np.datetime64], fields: dict[str, NDArray[np.float64]]) -> Reason:
-    """Why the bars cannot be used; empty where they can."""
+    """Return why the bars cannot be used; empty if they can."""
     if np.any(dates[1:] <= dates[:-1]):
         return Reason("price.disorder")
     for name in ("close", "adj_close"):

@@ -25,13 +25,15 @@ from eventstudy.report.packs import Change
 from eventstudy.report.sections.answer import headline, small_table
 from eventstudy.report.sections.case import chronology
 from eventstudy.report.sections.evidence import ladder
-from eventstudy.report.wording import Words, words_of
+from eventstudy.report.wording import Words, left_out_words, words_of
 from eventstudy.results.counts import firm_event_counts
 from eventstudy.results.result import StudyResult
 from eventstudy.results.severity import severity, worst_first
 
 #: Style of warnings by level.
 _STYLES = {"serious": "bold red", "caution": "yellow", "note": "dim"}
+#: Warnings that a run prints; its pack has all.
+MOST_WARNINGS = 40
 
 
 def print_blocks(blocks: Sequence[Block], console: Console, *, title: str = "", style: str = "") -> None:
@@ -109,7 +111,7 @@ def print_summary(result: StudyResult, console: Console) -> None:
     console.print(Text(said(facts.get("trust") or "", words)))
     for row in chronology(facts, words, flagged=True):
         console.print(Text(words["terminal.named"].format(name=row.lead, text=row.text), style="yellow"))
-    print_warnings(facts.get("warnings") or (), console, words)
+    print_warnings(facts.get("warnings") or (), console, words, most=MOST_WARNINGS)
 
 
 def print_pack(result: StudyResult, folder: Path, console: Console) -> None:
@@ -117,14 +119,17 @@ def print_pack(result: StudyResult, folder: Path, console: Console) -> None:
     console.print(Text(words_of(result)["terminal.pack"].format(folder=folder)), soft_wrap=True)
 
 
-def print_warnings(warnings: Sequence[str], console: Console, words: Words) -> None:
-    """Print the number of warnings and each warning, the most serious first, coloured by level."""
+def print_warnings(warnings: Sequence[str], console: Console, words: Words, *, most: int | None = None) -> None:
+    """Print the number of warnings and the first ``most``, the most serious first, coloured by level."""
     if not warnings:
         return
     console.print(Text(words["page.warnings_n"].format(n=len(warnings)), style="bold"))
-    for warning in worst_first(warnings):
+    listed = worst_first(warnings)
+    for warning in listed[:most]:
         line = f"– {said(warning, words)}"
         console.print(Text(line, style=_STYLES[severity(warning)]), soft_wrap=True)
+    if left := left_out_words(len(listed[most:]) if most else 0, "summary.json", words):
+        console.print(Text(left))
 
 
 def print_changes(

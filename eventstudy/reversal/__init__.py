@@ -1,4 +1,4 @@
-"""Do reversals follow misreading-driven drops?"""
+"""Test whether drops reversed, compared with control drops."""
 
 from eventstudy.reversal.contrasts import read_confounders
 from eventstudy.reversal.findings import Findings, findings, reversal_summary, tables

@@ -1,4 +1,4 @@
-"""What reports claim and what answers to them did: claimed moves and clarifications, held against the prices."""
+"""Compare claimed price moves with prices, and measure returns around clarifications."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from eventstudy.shocks import together
 COLUMNS = ("claim_id", "ticker", "name", "date", "date_to", "claimed", "comparison", "source", "source_url", "notes")
 REQUIRED = ("claim_id", "ticker", "claimed")
 COMPARISONS = ("about", "at_least", "at_most")
-#: Claims without a number: only the direction is held against the prices, since no size was said.
+#: Claims without a size: only the direction is compared with the prices.
 DIRECTIONS = {"fall": -1.0, "rise": 1.0}
 CONFIRMED, REFUTED, NOT_TESTABLE = "confirmed", "refuted", "not testable"
-#: Reports round: a move "about" another may differ by a point, or by a tenth of it.
+#: Tolerance of "about", because reports round: one point, or a tenth of the move.
 ROUNDING, ROUNDING_SHARE = 0.01, 0.10
-#: Half a tenth of a point: what is lost where prices are rounded.
+#: Half a tenth of a point, for rounding of prices.
 TICK = 0.0005
-#: A move of the claimed sign that misses by more than half of what was claimed refutes the claim.
+#: A claim is refuted if the move has the right sign but differs by more than half of the claimed size.
 REFUTED_BEYOND = 0.5
-#: Sessions around the claimed date in which a better match is looked for.
+#: Sessions around the claimed date that are searched for a better match.
 NEARBY = 5
 NAN, NO_REASON = float("nan"), Reason()
 
@@ -46,9 +46,9 @@ NAN, NO_REASON = float("nan"), Reason()
 class Claim:
     """One statement on one security's daily move; ``claimed`` is a decimal return.
 
-    ``date_to`` ends the range in which the move is said to have been on one session. ``comparison``
-    speaks of the size of the move: at_least means that it was as large or larger. A claim without a
-    number has NaN for ``claimed`` and its direction, fall or rise, for ``comparison``.
+    The move is claimed for one session of the range that ends with ``date_to``. ``comparison`` refers to the size of
+    the move: at_least means that it was as large or larger. A claim without a number has NaN in ``claimed`` and its
+    direction, fall or rise, in ``comparison``.
     """
 
     claim_id: str
@@ -71,11 +71,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimVerdict:
-    """What the prices say about one claim.
+    """Result of the check of one claim.
 
     ``verdict`` is confirmed, off by x points, refuted, or not testable; ``session`` and ``actual`` are
-    the session of the claimed range that fits best and its return, ``nearby_session`` the best fit up
-    to five sessions beyond; ``off_by`` is actual less claimed, NaN where no number was claimed.
+    the session of the claimed range that fits best and its return, ``nearby_session`` the best fit up to five sessions
+    beyond; ``off_by`` is actual minus claimed, NaN if no number was claimed.
     """
 
     claim: Claim
@@ -139,7 +139,7 @@ def _claim(cells: Mapping[str, str], line: int, wrong: list[str]) -> Claim:
 
 
 def _ticker(given: str, wrong: list[str]) -> str:
-    """The ticker as events have it: capitals, whatever a spreadsheet made of it."""
+    """The ticker in the spelling of the events file."""
     ticker = unicodedata.normalize("NFKC", given).upper()
     if not TICKER.fullmatch(ticker):
         wrong.append(f"ticker {given!r}: accepted are capital letters, digits and . - = _ ^")
@@ -157,7 +157,7 @@ def _date(text: str, column: str, wrong: list[str]) -> dt.date | None:
 
 
 def _move(text: str, wrong: list[str]) -> float:
-    """A decimal return from ``-8%`` or ``-0.08``; NaN for ``fall`` and ``rise``, which say no size."""
+    """A decimal return from ``-8%`` or ``-0.08``; NaN for ``fall`` and ``rise``, which give no size."""
     if text in DIRECTIONS:
         return float("nan")
     try:
@@ -171,7 +171,7 @@ def _move(text: str, wrong: list[str]) -> float:
 
 
 def check_claims(claims: tuple[Claim, ...], prices: PriceTable, config: StudyConfig) -> list[ClaimVerdict]:
-    """Hold every claim against the adjusted closes, whatever the study's windows."""
+    """Compare every claim with the adjusted closes; the study's windows do not matter."""
     return [_check(claim, prices, config) for claim in claims]
 
 
@@ -207,7 +207,7 @@ def _check(claim: Claim, prices: PriceTable, config: StudyConfig) -> ClaimVerdic
 
 
 def daily_moves(series: PriceSeries) -> tuple[NDArray[np.datetime64], Floats]:
-    """Return the days with a return to the last earlier price, and those returns."""
+    """Return the days with a return since the previous price, and these returns."""
     quoted = np.isfinite(series.adj_close)
     price, days = series.adj_close[quoted], series.dates[quoted]
     moves: Floats = price[1:] / price[:-1] - 1.0
@@ -232,7 +232,7 @@ def _untestable(claim: Claim, peer: Peer | None, series: PriceSeries | None) -> 
 
 
 def _best(moves: Floats, first: int, stop: int, claim: Claim) -> int:
-    """Session that fits a claim best: the largest move its way, or the nearest for ``about``."""
+    """Session that fits a claim best: the largest move in its direction, or the nearest for ``about``."""
     near = moves[first:stop]
     if claim.comparison == "at_least" or claim.comparison in DIRECTIONS:
         return first + int(np.argmax(near * claim.sign))
@@ -240,7 +240,7 @@ def _best(moves: Floats, first: int, stop: int, claim: Claim) -> int:
 
 
 def _verdict(claim: Claim, actual: float) -> Reason | str:
-    """Return the verdict on a claim, the size of the move being compared in the claimed direction."""
+    """Return the verdict on a claim; sizes are compared in the claimed direction."""
     size, claimed = actual * claim.sign, abs(claim.claimed)
     if claim.comparison in DIRECTIONS:
         return CONFIRMED if size > TICK else REFUTED
@@ -263,16 +263,16 @@ class Clarification:
     Attributes
     ----------
     delay : int
-        Sessions from day 0 to its own first session, on the exchange where it is longest.
+        Sessions from day 0 to its own day 0, the longest over the exchanges.
     car_before, car_at, car_after : float
         CAR over [+2, c-1], [c, c+1] and [c+2, +20]; NaN for a part that does not exist.
     speedup : float
-        D, mean AR a day from c on less that before c.
+        D, the mean daily AR from c on minus that before c.
     speedup_placebos, p_value : float
-        Mean D of the shock's placebo drops parted at the same day, and the two-sided p of the place of D
-        among them, see `permutation.rank_among`.
+        Mean D of the shock's matched control drops, split at the same day, and the two-sided p of the rank of D among
+        them, see `permutation.rank_among`.
     attributed : bool
-        Whether a reversal may be put down to it; ``reason`` says why not.
+        Whether a reversal can be attributed to it; ``reason`` says why not.
     """
 
     event_id: str
@@ -293,14 +293,14 @@ class Clarification:
 def clarifications(
     shocks: Shocks, events: Events, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
 ) -> list[Clarification]:
-    """Part the post window of every clarified shock and say what may be put down to the answer.
+    """Split the post window of every clarified shock at the answer, and attribute reversals.
 
     Notes
     -----
-    A reversal is attributed only where the answer came after the drop had ended, the CARs over
+    A reversal is attributed only if the answer came after the drop had ended, the CARs over
     [c, c+1] of all answers differ from zero over dates (sign-flip), and prices were not already
-    recovering before the answer. Firms answer later after longer falls, so the placebo drops of the
-    same shock are parted at the same day.
+    recovering before the answer. Firms answer later after longer falls, so the control drops of the same shock are
+    split at the same day.
     """
     flags = {row["event_id"]: str(row["flag"]) for row in chronology(events, alignments, config)}
     number = {str(name): k for k, name in enumerate(shocks.drops.shock_id)}
@@ -333,7 +333,7 @@ def _delay(shocks: Shocks, k: int, event_id: str, alignments: Mapping[tuple[str,
 
 
 def _parted(shocks: Shocks, k: int, row: Clarification, post: tuple[int, int]) -> Clarification:
-    """Return the row with the CARs of its shock's parts, and how its placebos did."""
+    """Return the row with the CARs of the parts of its shock, and the comparison with its control drops."""
     if not post[0] < row.delay < post[1]:
         return row
     before, at, after, speedup = (float(values[k]) for values in parts_of(shocks.portfolios, row.delay, post))
@@ -348,7 +348,7 @@ def _parted(shocks: Shocks, k: int, row: Clarification, post: tuple[int, int]) -
 
 
 def parts_of(portfolios: ShockPortfolios, delay: int, post: tuple[int, int]) -> tuple[Floats, Floats, Floats, Floats]:
-    """CARs before, at and after an answer on day ``delay`` and the gain in mean AR a day, each (K,)."""
+    """CARs before, at and after an answer on day ``delay`` and the change in mean daily AR, each (K,)."""
     before = portfolios.car((post[0], delay - 1))
     at = portfolios.car((delay, min(delay + 1, post[1])))
     after = portfolios.car((delay + 2, post[1])) if delay + 2 <= post[1] else np.zeros(len(portfolios))
@@ -358,7 +358,7 @@ def parts_of(portfolios: ShockPortfolios, delay: int, post: tuple[int, int]) -> 
 
 def _with_attribution(rows: Sequence[Clarification], shocks: Shocks, config: StudyConfig) -> list[Clarification]:
     days = dict(zip(shocks.drops.shock_id.tolist(), shocks.drops.day0.tolist(), strict=True))
-    # Answers to one shock on one day are the same days of the same prices: they count once.
+    # Answers to one shock on one day have the same returns, so they count once.
     usable = {(r.shock_id, r.delay): r.car_at for r in rows if not r.flag and np.isfinite(r.car_at)}
     answered = np.array([days[shock] * 1_000 + delay for shock, delay in usable], dtype=np.int32)
     at = date_means(answered, np.array(list(usable.values()), dtype=np.float64))
@@ -371,7 +371,7 @@ def _with_attribution(rows: Sequence[Clarification], shocks: Shocks, config: Stu
 
 
 def _reason(row: Clarification, n_dates: int, p: float, config: StudyConfig) -> Reason:
-    """Why a reversal may not be put down to this answer; empty where it may."""
+    """Return why a reversal cannot be attributed to this answer; empty if it can."""
     if row.flag == "PRECEDES_DROP":
         return Reason("answer.precedes")
     if row.flag == "SAME_SESSION":

@@ -24,11 +24,11 @@ from eventstudy.reversal.measures import Measure, mean_measure
 from eventstudy.reversal.permutation import difference_p, sets_test
 from eventstudy.reversal.question import Shocks
 
-#: Fewer dates on either side and a contrast says nothing: one date fits a line of its own without error.
+#: Smallest number of dates with each label; a single date would be fitted exactly.
 FEWEST_SIDE = 3
-#: Fewer dates in all and every cluster-robust error fails (method table C.5).
+#: Smallest total number of dates; with fewer, cluster-robust errors are not reliable.
 FEWEST_CLUSTERS = 10
-#: Fewest dates for the slope on the peers' exposure.
+#: Smallest number of dates for the slope on the peers' exposure.
 FEWEST_FOR_SLOPE = 3
 GROUP = "misreading-genuine"
 TERMS = ("car_drop", "misreading", "misreading_x_car_drop")
@@ -41,7 +41,7 @@ AROUND = (-1, 20)
 
 
 def label_difference(shocks: Shocks, config: StudyConfig) -> Measure:
-    """Mean excess of the label in question less that of genuine news, labels permuted over dates."""
+    """Mean excess of the label in question minus that of genuine news; labels are permuted over dates."""
     genuine = shocks.members.get("label=genuine", np.zeros(len(shocks.label), dtype=bool))
     x, other = shocks.by_date(shocks.excess, shocks.asked), shocks.by_date(shocks.excess, genuine)
     g1, g0 = len(x), len(other)
@@ -55,7 +55,7 @@ def label_difference(shocks: Shocks, config: StudyConfig) -> Measure:
 
 
 def no_regression(why: Reason, n_dates: int = 0) -> list[Measure]:
-    """Return the rows of a regression that cannot be had."""
+    """Return the rows of a regression that cannot be estimated."""
     return [Measure(measure=f"regression_{name}", group=GROUP, n_dates=n_dates, note=why) for name in TERMS]
 
 
@@ -66,8 +66,8 @@ def regression(shocks: Shocks, config: StudyConfig) -> list[Measure]:
     -----
     CAR_post = a + b CAR_drop + c MIS + d MIS x CAR_drop + u with CAR_drop centred on its mean, so that
     c is the contrast at the mean drop. p is that of CR2 with Bell and McCaffrey's degrees of freedom,
-    the wild bootstrap's stands in the note. Shocks need not have a benchmark here. Blocked with fewer
-    than three dates of either label or ten in all.
+    that of the wild bootstrap is in the note. Shocks need no control drops here. Not estimated with fewer than three
+    dates of each label or ten in all.
     """
     drops, label = shocks.drops, shocks.label
     usable = drops.qualifies & np.isfinite(drops.post) & shocks.in_time
@@ -116,7 +116,7 @@ def dimension_measures(
 ) -> list[Measure]:
     """Measure drops and reversals by dimension of the lead event, and by exposure of the peers.
 
-    What cannot be had is left out with its reason in ``parts``; the slopes then have a row that says so.
+    Parts that cannot be computed are left out, with the reason in ``parts``; for slopes there is a row with the reason.
     """
     kept = Parts() if parts is None else parts
     slopes = [Measure(measure=f"{name}_slope", group="exposure") for name in ("car_drop", "car_post")]
@@ -131,7 +131,7 @@ def dimension_measures(
 
 
 def _by_dimension(shocks: Shocks, events: Events) -> Iterator[Measure]:
-    """Yield all shocks of a dimension, whether they were drops or not, then the drops' excess."""
+    """Yield the mean CARs of all shocks of a dimension, then the excess of its drops."""
     side = np.array([events.by_id(str(name)).dimension for name in shocks.event_id])
     drops = shocks.drops
     for name in DIMENSIONS:
@@ -170,7 +170,7 @@ def _shock_means(shocks: Shocks, window: Window, peers: Bools) -> Floats:
 def _slope(shocks: Shocks, window: Window, exposure: Floats, name: str) -> Measure:
     """Regression of the CARs on the peer's exposure within shocks, clustered by date with CR2.
 
-    CAR and exposure are taken as differences from their means over the shock's peers.
+    CAR and exposure are deviations from their means over the shock's peers.
     """
     portfolios, shock = shocks.portfolios, _shock_of_members(shocks)
     car, share = portfolios.abnormal.car(window)[portfolios.members], exposure[portfolios.members]
@@ -191,7 +191,7 @@ def _slope(shocks: Shocks, window: Window, exposure: Floats, name: str) -> Measu
 
 @dataclass(frozen=True, slots=True)
 class Confounder:
-    """One piece of other news: earnings, an index change, a macro release. ``*`` touches every peer."""
+    """One piece of other news: earnings, an index change, a macro release. ``*`` means all peers."""
 
     date: dt.date
     ticker: str
@@ -205,8 +205,8 @@ def read_confounders(path: Path, config: StudyConfig) -> tuple[Confounder, ...]:
     Raises
     ------
     EventsError
-        With every problem found: a column missing or unknown, a date that is none, a ticker that is
-        neither a peer nor ``*``.
+        With every problem found: a missing or unknown column, an invalid date, a ticker that is neither a peer nor
+        ``*``.
     """
     known = {name for peer in config.peers for name in (peer.ticker, *peer.aliases)} | {EVERYONE}
     rows: list[Confounder] = []
@@ -235,7 +235,7 @@ def news_days(news: Sequence[Confounder]) -> Counts:
 
 
 def touched(shocks: Shocks, news: Sequence[Confounder]) -> Bools:
-    """Which rows of the shocks' panel have other news of their own or of all in [-1, +20], (N,)."""
+    """Which rows of the shocks' panel have other news of the peer or of all peers in [-1, +20], (N,)."""
     panel = shocks.portfolios.abnormal.panel
     days = day_codes(np.array([item.date for item in news], dtype="datetime64[D]"))
     marks = np.zeros(len(panel), dtype=bool)
@@ -248,12 +248,12 @@ def touched(shocks: Shocks, news: Sequence[Confounder]) -> Bools:
 
 
 def confounder_runs(shocks: Shocks, news: Sequence[Confounder], config: StudyConfig) -> list[Measure]:
-    """Measure the excess three times: all, without the peers touched, without the dates touched.
+    """Measure the excess three times: with all, without affected peers, without affected dates.
 
     Notes
     -----
-    Without a peer its shock's placebos are formed without it as well. News of all peers (``*``)
-    touches the date, not single peers.
+    If a peer is left out, the control drops of its shock are formed without it too. News of all peers (``*``) affects
+    the date, not single peers.
     """
     if not news:
         return []
@@ -270,7 +270,7 @@ def confounder_runs(shocks: Shocks, news: Sequence[Confounder], config: StudyCon
 
 
 def _without(shocks: Shocks, group: str, mask: Bools, left_out: Bools, config: StudyConfig) -> Measure:
-    """Excess of the marked shocks without the firm-events that are left out, by portfolios formed anew."""
+    """Excess of the marked shocks without some firm-events, from newly formed portfolios."""
     panel, drops = shocks.portfolios.abnormal.panel, shocks.drops
     gone = set(zip(panel.shock_id[left_out].tolist(), panel.ticker[left_out].tolist(), strict=True))
     requests = {mic: [r for r in rows if (r.shock_id, r.ticker) not in gone] for mic, rows in shocks.requests.items()}
@@ -290,7 +290,7 @@ def _without(shocks: Shocks, group: str, mask: Bools, left_out: Bools, config: S
 
 @dataclass(frozen=True, slots=True)
 class OtherEvent:
-    """One event of another shock in a shock's post window, on the first session that it has there."""
+    """One event of another shock in a shock's post window, on its first session there."""
 
     shock_id: str
     event_id: str
@@ -300,10 +300,10 @@ class OtherEvent:
 def other_events(
     shocks: Shocks, events: Events, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
 ) -> list[OtherEvent]:
-    """List the events of other shocks that meet a shock's peers within its post window, by their day.
+    """List the events of other shocks of the same peers in a shock's post window, by day.
 
-    Placebos keep 21 sessions away from every event, the shocks themselves do not keep away from each
-    other: what is listed here moved the one and cannot have moved the other.
+    Control drops are at least 21 sessions away from every event, but shocks need not be. So the listed events may have
+    affected the shocks, but not the control drops.
     """
     rows = []
     for k, shock in enumerate(shocks.drops.shock_id.tolist()):
@@ -319,7 +319,7 @@ def other_events(
 def _met(
     shocks: Shocks, k: int, event: Event, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
 ) -> Iterator[np.datetime64]:
-    """Sessions of an event that a peer of shock k which it is about has in the post window."""
+    """Sessions of an event in the post window of shock k, for peers that both concern."""
     panel = shocks.portfolios.abnormal.panel
     first, stop = shocks.portfolios.spans()[k]
     post = (panel.tau >= config.windows.post[0]) & (panel.tau <= config.windows.post[1])
@@ -334,7 +334,7 @@ def _met(
 
 
 def other_events_of(rows: Sequence[OtherEvent], shock_id: Texts) -> Reason:
-    """Say which events lie in the post windows of these shocks; the empty reason where none does."""
+    """Return a note on events in the post windows of these shocks; empty if there are none."""
     shocks = []
     for shock in shock_id.tolist():
         named = [f"{item.event_id} ({item.day})" for item in rows if item.shock_id == shock]

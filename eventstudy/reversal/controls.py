@@ -1,4 +1,4 @@
-"""Every fall of the peers in question: the drops asked about, the controls of the regression, how alike they are."""
+"""Drops in question and controls of the regression, and their balance."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from eventstudy.reversal.estimator import (
 )
 from eventstudy.reversal.history import Fits, History, PeerDay, day_codes, rolling_car, rolling_fit
 
-#: Firm-events estimated at once.
+#: Number of firm-events that are estimated at a time.
 CHUNK = 6_000
 #: Peers of one portfolio, sorted.
 Peers = tuple[str, ...]
 #: Days of a calendar week; the first of January 1970 was a Thursday.
 WEEK, THURSDAY = 7, 3
-#: A placebo's portfolio holds at least this share of the shock's peers, and all its regions.
+#: A control's portfolio has at least this share of the shock's peers, and all its regions.
 SHARE_OF_PEERS = 0.5
-#: Traits that drops and controls are compared in; the first two are in the regression.
+#: Characteristics in which drops and controls are compared; the first two are in the regression.
 TRAITS = ("drop_s", "run_up", "sigma", "recent")
-#: Standardised mean difference beyond which a trait counts as unbalanced (Stuart 2010).
+#: Standardised mean difference above which a characteristic counts as unbalanced (Stuart 2010).
 UNBALANCED = 0.25
 
 
@@ -48,18 +48,18 @@ class Comparison:
     Attributes
     ----------
     falls
-        What the regression takes. Its strata are the peer sets that the shocks name, of which not all members
-        need have prices on a day; strata with a peer in common are one family.
+        Input of the regression. Its strata are the peer sets that the shocks name (not all members need prices on a
+        day); strata with common peers are one family.
     shock : int
         Number of the shock, -1 for a control.
     day, drop
         Day 0 as days since 1970, and CAR of the drop window.
     drops, peers
-        By stratum: sessions of all drops by the study's rule in its history, events or not; and its peers.
+        By stratum: sessions of all drops by the study's rule in its history, with or without events; and its peers.
     lead
-        Sessions that a control must be ahead of an event to be compared with it, see `lead_of`.
+        Smallest number of sessions from a control to an event that is compared with it, see `lead_of`.
     draws, seed, moderated
-        Of the estimates, see `estimator.estimate`.
+        Arguments of `estimator.estimate`.
     """
 
     falls: Falls
@@ -72,11 +72,11 @@ class Comparison:
     draws: int = 9_999
     seed: int = 20260624
     moderated: bool = True
-    #: Estimates by the marks of their shocks: verdicts, rows beside them, ranks, endpoints and pools ask for the same.
+    #: Cache of estimates by the marked shocks, since verdicts, ranks, endpoints and pools use the same.
     known: dict[bytes, Excess] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def excess(self, counted: Bools) -> Excess:
-        """Return what the regression says of the marked shocks, (K,)."""
+        """Return the regression's result for the marked shocks, (K,)."""
         if (key := counted.tobytes()) not in self.known:
             self.known[key] = estimate(self.of(counted), draws=self.draws, seed=self.seed, moderated=self.moderated)
         return self.known[key]
@@ -87,13 +87,14 @@ class Comparison:
         return falls if not self.lead else _each_with_its_past(falls, self.lead)
 
     def comparable(self, count: int) -> Bools:
-        """Which of so many shocks have the controls and the numbers that they need, (K,)."""
+        """Which of K shocks have enough controls and all numbers, (K,)."""
         falls, found = self.of(np.ones(count, dtype=bool)), np.zeros(count, dtype=bool)
         found[self.shock[self.shock >= 0][usable(falls)[falls.event]]] = True
         return found
 
     def most(self, counted: Bools) -> int:
-        """Return how many drops `APART` sessions apart the history of the marked shocks' peer sets can give."""
+        """Return the largest number of drops, `APART` sessions apart, in the history of the marked shocks' peer
+        sets."""
         own = (self.shock >= 0) & counted[self.shock]
         sessions: dict[str, list[Counts]] = {}
         for family, stratum in set(zip(self.falls.family[own].tolist(), self.falls.stratum[own].tolist(), strict=True)):
@@ -110,7 +111,7 @@ def compare(
     past: Mapping[Peers, PeerDrops],
     controls: Mapping[Peers, Counts],
 ) -> Comparison:
-    """Set the marked shocks beside every control of their peer sets, both estimated in one way.
+    """Return the marked shocks with all controls of their peer sets, estimated in the same way.
 
     Parameters
     ----------
@@ -121,14 +122,14 @@ def compare(
     peers
         K peer sets: the peers of the headline group that each shock names.
     event_days
-        By peer the days of the events that bear on it; its controls keep `APART` sessions away from them.
+        By peer the days of the events that concern it; its controls are `APART` sessions away from them.
     past, controls
-        By peer set what its portfolio did on days of the history, and those of them that may be controls.
+        By peer set the drops and returns of its portfolio on days of the history, and which of these may be controls.
 
     Notes
     -----
     A control is a day on which at least half of the set's peers, and one of every region, have both windows, and
-    which is one by `is_control`, that is by its drop window alone. It is estimated as the study's own events.
+    and which fell enough by `is_control`, which uses only the drop window. It is estimated like the study's own events.
     """
     numbers = np.flatnonzero(asked)
     own = [peers[int(k)] for k in numbers]
@@ -177,12 +178,13 @@ def compare(
 
 
 def lead_of(controls: str, drop: Window, post: Window) -> int:
-    """Sessions by which a control is over before an event's drop window begins; 0 where that is not asked for."""
+    """Sessions that a control must begin before an event's drop window; 0 if ``reversal.controls`` is ``all``."""
     return post[1] - drop[0] + 1 if controls == "before" else 0
 
 
 def is_moderated(estimator: str) -> bool:
-    """Whether the regression is moderated: the matched sets are compared with the default one."""
+    """Whether the regression is moderated; with the estimator ``matched`` the reported regression is the default
+    one."""
     return estimator != "regression"
 
 
@@ -192,7 +194,7 @@ def week_of(day: Counts) -> Counts:
 
 
 def _each_with_its_past(falls: Falls, lead: int) -> Falls:
-    """Give each event a stratum of its own with the controls that lie so many sessions ahead of it."""
+    """Give each event its own stratum, with the controls at least ``lead`` sessions before it."""
     events, rows, names = np.flatnonzero(falls.event), [], []
     for event in events.tolist():
         past = ~falls.event & (falls.stratum == falls.stratum[event])
@@ -207,7 +209,7 @@ def _each_with_its_past(falls: Falls, lead: int) -> Falls:
 
 
 def _near(days: Counts, events: Counts, grids: Sequence[Counts]) -> Bools:
-    """Which days events rule out as controls, on any exchange, (P,)."""
+    """Which days cannot be controls because of events, on any exchange, (P,)."""
     near = np.zeros(len(days), dtype=np.bool_)
     for grid in grids:
         near |= ruled_out(np.searchsorted(grid, days), np.searchsorted(grid, events))
@@ -215,12 +217,12 @@ def _near(days: Counts, events: Counts, grids: Sequence[Counts]) -> Bools:
 
 
 def past_drops(wanted: Sequence[tuple[History, Mapping[Peers, Counts]]]) -> list[dict[Peers, PeerDrops]]:
-    """Estimate peer sets on the days that are wanted of each, by the windows of each history.
+    """Estimate peer sets on the given days, for the windows of each history.
 
     Notes
     -----
-    The histories differ in their drop and post windows alone: a firm-event is cut and fitted once for all of them,
-    and once for all sets of a family, whatever events are near.
+    The histories differ only in their drop and post windows, so a firm-event is cut and fitted once for all of them
+    and for all sets of a family.
     """
     sets = sorted({names for _, days in wanted for names in days})
     found: list[dict[Peers, list[PeerDrops]]] = [{names: [PeerDrops.none()] for names in days} for _, days in wanted]
@@ -243,7 +245,7 @@ def past_drops(wanted: Sequence[tuple[History, Mapping[Peers, Counts]]]) -> list
 
 
 def _fits_at(history: History, peers: Mapping[int, set[str]]) -> Iterator[Fits]:
-    """Yield the fits of the peers by day, named by it, some thousands of firm-events at a time."""
+    """Yield the fits of the peers by day, some thousands of firm-events at a time."""
     every = [PeerDay(f"{day:06d}", tuple(sorted(names)), day) for day, names in sorted(peers.items())]
     part = np.cumsum([len(item.tickers) for item in every]) // CHUNK
     for _, items in itertools.groupby(zip(every, part, strict=True), key=lambda pair: pair[1]):
@@ -267,7 +269,7 @@ def _only(portfolios: ShockPortfolios, tickers: Peers, days: Counts) -> ShockPor
 
 
 def families(sets: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return for each peer set its family, the first of the sets that are linked to it by common peers."""
+    """Return for each peer set its family: the first of the sets linked to it by common peers."""
     family = list(range(len(sets)))
     for at, own in enumerate(sets):
         linked = {family[j] for j in range(at) if set(own) & set(sets[j])} | {at}
@@ -276,7 +278,7 @@ def families(sets: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _most(sessions: Counts) -> int:
-    """Count the sessions from the first on that lie `APART` from the one counted before."""
+    """Count sessions, starting with the first, that are `APART` after the previously counted one."""
     count, last = 0, -APART
     for session in np.unique(sessions).tolist():
         if session - last >= APART:
@@ -285,9 +287,9 @@ def _most(sessions: Counts) -> int:
 
 
 def screen(history: History, tickers: Sequence[str], asked: Sequence[Windows]) -> list[Screened]:
-    """Look at every day of the history at once with rolling market models, by each pair of drop and post windows.
+    """Search every day of the history with rolling market models, for each pair of drop and post windows.
 
-    The screen always uses the market model; what passes it is then estimated as the study's own events.
+    The search always uses the market model; days that pass are then estimated like the study's own events.
     """
     days, windows = history.days(tickers), history.config.windows
     cars = np.full((len(asked), 2, len(days), len(tickers)), np.nan)
@@ -313,7 +315,7 @@ def screen(history: History, tickers: Sequence[str], asked: Sequence[Windows]) -
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """Drop CARs of every day × peer, (D, n), with the weights of a market-balanced portfolio of the complete."""
+    """Drop CARs of every day × peer, (D, n), with the weights of a market-balanced portfolio of complete peers."""
 
     tickers: Sequence[str]
     days: Counts
@@ -327,7 +329,7 @@ class Screened:
         return np.where(self.weight.sum(axis=1) > 0, total, np.inf)
 
     def controls(self) -> Counts:
-        """Days that may be controls of the regression, whatever events are near."""
+        """Days that may be controls of the regression, without regard to events."""
         return self.days[self.complete() & (self.drop() <= CONTROL_DROP)]
 
     def complete(self) -> Bools:
@@ -358,7 +360,7 @@ def _portfolio_weights(complete: Bools, region: Texts) -> Floats:
 
 
 def sessions_apart(days: Counts, other: int, grids: Sequence[Counts]) -> Counts:
-    """Sessions between each day and another one, on the exchange where they are fewest, (P,)."""
+    """Sessions between each day and another one, the smallest number over the exchanges, (P,)."""
     apart = np.full(len(days), np.iinfo(np.int64).max)
     for grid in grids:
         gap = np.abs(np.searchsorted(grid, days) - np.searchsorted(grid, other))
@@ -367,7 +369,7 @@ def sessions_apart(days: Counts, other: int, grids: Sequence[Counts]) -> Counts:
 
 
 def far_from(days: Counts, others: Iterable[int], grids: Sequence[Counts], sessions: int = APART) -> Bools:
-    """Which days lie at least so many sessions from every other one, on every exchange, (P,)."""
+    """Which days are at least a number of sessions away from all other days, on every exchange, (P,)."""
     far = np.ones(len(days), dtype=bool)
     for other in others:
         far &= sessions_apart(days, other, grids) >= sessions
@@ -376,7 +378,7 @@ def far_from(days: Counts, others: Iterable[int], grids: Sequence[Counts], sessi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """One trait of drops and controls: means, and standardised differences before and after adjustment."""
+    """One characteristic of drops and controls: means, and standardised differences before and after adjustment."""
 
     variable: str
     mean_events: float
@@ -388,19 +390,18 @@ class Balance:
 
 
 def deviation_of(events: Floats, others: Floats) -> float:
-    """Root of the mean of both variances of a trait (Austin 2009); for a single event the others' alone stands."""
+    """Root of the mean of both variances of a trait (Austin 2009); for a single event only that of the others."""
     variance = float(others.var(ddof=1)) if len(others) > 1 else NAN
     return float(np.sqrt(((float(events.var(ddof=1)) if len(events) > 1 else variance) + variance) / 2))
 
 
 def balance(falls: Falls, *, moderated: bool = True) -> list[Balance]:
-    """Compare drops with the controls that the regression sets them against.
+    """Compare the characteristics of drops and controls of the regression.
 
     Notes
     -----
-    Before: difference of the means over `deviation_of` both. After: what the regression's own traits leave of it, the
-    coefficient of the drops in a least-squares fit of the trait on levels, depth of the drop and run-up, over the same
-    deviation.
+    Before: difference of the means, divided by `deviation_of`. After: coefficient of the drops in a least-squares
+    regression of the characteristic on levels, depth of the drop and run-up, divided by the same deviation.
     """
     falls = falls.take(usable(falls))
     event = falls.event

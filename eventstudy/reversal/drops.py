@@ -1,4 +1,4 @@
-"""Which portfolios dropped, what ends a drop window, and the traits of a drop; all as known at its close."""
+"""Drops of portfolios, locked days, and characteristics of drops, all from data known at the close of the drop."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from eventstudy.core.returns import LOCKED_DOWN, LOCKED_UP
 from eventstudy.core.windows import EventPanel
 from eventstudy.errors import Reason
 
-#: What is known of a drop at its close; placebos share it with their event.
+#: Matching variables, all known at the close of the drop.
 VARIABLES = ("s_drop", "vol_ratio", "run_up", "market_return", "year")
 RECENT_DAYS, RUN_UP_DAYS = 20, 60
-#: Weight of a day's square in the recent variance against that of the day after it (RiskMetrics 1996).
+#: Decay of the exponentially weighted variance (RiskMetrics 1996).
 DECAY = 0.94
 LOCKED = LOCKED_UP | LOCKED_DOWN
-#: A drop window is extended by at most so many sessions.
+#: Largest number of sessions by which a drop window is extended.
 LONGEST_LOCK = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drops:
-    """Drop and aftermath of K shocks' peer portfolios, all of shape (K,).
+    """Drops and post-window returns of the peer portfolios of K shocks, all of shape (K,).
 
     Attributes
     ----------
@@ -37,9 +37,9 @@ class Drops:
     drop, drop_s, post, post_s
         CARs of the drop and the post window, decimal, and in units of their pre-event standard errors.
     why_not : tuple of Reason
-        Why a shock is no drop; empty where it qualifies.
+        Why a shock is no drop; empty if it qualifies.
     overlaps : tuple of str
-        Earlier shock of some of the same peers whose post window the drop falls into, or empty.
+        Earlier shock of some of the same peers whose post window contains the drop, or empty.
     """
 
     shock_id: Texts
@@ -56,7 +56,7 @@ class Drops:
 
 
 def drops(portfolios: ShockPortfolios, drop: Window, post: Window, rule: Reversal) -> Drops:
-    """Judge every shock by what was known at the close of the drop window's last day.
+    """Determine which shocks are drops, from data known at the close of the drop window's last day.
 
     A drop qualifies when the portfolio's CAR is at most ``-drop_k`` of its pre-event standard errors
     and at most ``-drop_min``, and at least ``share_negative`` of the peers fell. The rule never looks
@@ -80,7 +80,7 @@ def drops(portfolios: ShockPortfolios, drop: Window, post: Window, rule: Reversa
 
 @dataclass(frozen=True, slots=True)
 class DropSize:
-    """How far K portfolios moved in the drop window, with the weights of their peers; arrays of shape (K,)."""
+    """Size of the moves of K portfolios in the drop window, with the weights of their peers; arrays of shape (K,)."""
 
     peers: PeerWeights
     n_peers: Counts
@@ -89,13 +89,13 @@ class DropSize:
     share_negative: Floats
 
     def qualifies(self, rule: Reversal) -> Bools:
-        """Which are drops by the rule, see `drops`; without a portfolio there is none."""
+        """Which portfolios are drops by the rule, see `drops`; false without a portfolio."""
         missed = (self.car > -rule.drop_min) | (self.s > -rule.drop_k)
         return np.isfinite(self.car) & ~missed & ~(self.share_negative < rule.share_negative)
 
 
 def drop_size(portfolios: ShockPortfolios, drop: Window) -> DropSize:
-    """Return how far every portfolio moved in the drop window."""
+    """Return the size of every portfolio's move in the drop window."""
     peers, car = portfolios.weighted(drop), portfolios.abnormal.car(drop)
     counted = peers.weight > 0
     count = portfolios.total(counted.astype(float))
@@ -107,7 +107,7 @@ def drop_size(portfolios: ShockPortfolios, drop: Window) -> DropSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerDrops:
-    """What P peer portfolios did before, in and after the drop window; arrays of shape (P,), ``traits`` (P, V).
+    """P peer portfolios before, in and after the drop window; arrays of shape (P,), ``traits`` (P, V).
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ class PeerDrops:
 
 
 def peer_drops(portfolios: ShockPortfolios, config: StudyConfig) -> PeerDrops:
-    """Return what portfolios did in and around the windows of the settings."""
+    """Return the portfolios' returns and characteristics for the windows of the settings."""
     windows = config.windows
     size = drop_size(portfolios, windows.drop)
     traits = _traits(portfolios, windows.drop, size)
@@ -203,7 +203,7 @@ def _daily_returns(portfolios: ShockPortfolios, size: DropSize, *, before: int) 
 
 
 def mean_by_day(portfolios: ShockPortfolios, weight: Floats, values: Floats) -> Floats:
-    """Weighted mean over the peers that have the day, (K, days); NaN where none has."""
+    """Weighted mean over the peers with a return on the day, (K, days); NaN if there is none."""
     known = np.isfinite(values)
     share = portfolios.total(weight[:, None] * known)
     total = portfolios.total(weight[:, None] * np.where(known, values, 0.0))
@@ -211,7 +211,7 @@ def mean_by_day(portfolios: ShockPortfolios, weight: Floats, values: Floats) -> 
 
 
 def _spread(values: Floats) -> Floats:
-    """Standard deviation over the days that are known, (K,)."""
+    """Standard deviation over the days with values, (K,)."""
     known = np.isfinite(values)
     count = np.maximum(known.sum(axis=1), 1)
     level = np.where(known, values, 0.0).sum(axis=1) / count
@@ -245,7 +245,7 @@ def _why_not(car: float, s: float, share: float, rule: Reversal) -> Reason:
 
 
 def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
-    """Earlier shock of some of the same peers within whose post window each shock starts.
+    """For each shock, the earlier shock of some of the same peers in whose post window it starts.
 
     Shocks of one day do not overlap: they are one date.
     """
@@ -263,21 +263,20 @@ def _overlaps(portfolios: ShockPortfolios, post: Window) -> tuple[str, ...]:
 
 
 def delays(flags: NDArray[np.uint8], tau: Counts, drop: Window) -> Counts:
-    """Return by how many sessions each firm-event's aftermath starts later, shape (N,).
+    """Return the number of sessions by which each firm-event's post window is delayed, shape (N,).
 
     Parameters
     ----------
     flags : (N, L2) uint8
         As in `EventPanel.event_flags`.
     drop
-        The drop window that holds where nothing is locked.
+        The drop window without locked days.
 
     Notes
     -----
-    Where the drop window has a locked session, u is the first session after the last one of that run
-    that is not locked, at most +5: the drop lasts to u and the aftermath starts at u + ``drop[1]`` + 1, which is
-    u + 2 for [0, +1]; the days between are in neither. Without a lock u is 0. A drop window that ends after u
-    is long enough as it is.
+    If the drop window has a locked session, u is the first unlocked session after the run of locked ones, at most +5.
+    The drop lasts to u and the post window starts at u + ``drop[1]`` + 1, which is u + 2 for [0, +1]; the days between
+    are in neither. Without a lock u is 0. A drop window that ends after u is not changed.
     """
     locked = (flags & LOCKED) > 0
     first, last = np.searchsorted(tau, drop)
@@ -294,11 +293,11 @@ def delays(flags: NDArray[np.uint8], tau: Counts, drop: Window) -> Counts:
 def after_locks(
     panel: EventPanel, expected: ExpectedReturns, *, drop: Window, event: Window
 ) -> tuple[EventPanel, ExpectedReturns]:
-    """Move the locked firm-events' days so that the drop window holds the whole drop.
+    """Shift the days of locked firm-events so that the drop window contains the whole drop.
 
     ``panel`` covers ``event`` and `LONGEST_LOCK` days more; the result covers ``event``. Sessions up
-    to the last locked one are added up on the drop window's first day and the first unlocked session
-    becomes its last: return, prediction and variance are sums, so CARs and their errors stay exact.
+    to the last locked one are summed on the drop window's first day, and the first unlocked session becomes its last
+    day. Returns, predictions and variances are sums, so CARs and their errors are exact.
     """
     late = delays(panel.event_flags, panel.tau, drop)
     first, last = np.searchsorted(panel.tau, event)
@@ -322,7 +321,7 @@ def after_locks(
 def _run_together(
     values: NDArray[np.generic], tau: Counts, delay: int, drop: Window, event: Window, name: str
 ) -> NDArray[np.generic]:
-    """One firm-event's days with the locked run put together; sessions keep the run's last day."""
+    """One firm-event's days with the locked run combined; its session is the last day of the run."""
     zero, length = int(np.flatnonzero(tau == drop[0])[0]), drop[1] - drop[0]
     unlocked = zero + delay - drop[0]
     run = values[zero : unlocked + (length == 0)]

@@ -1,4 +1,4 @@
-"""Excess return after the drops in question, by one regression over all comparable falls."""
+"""Excess return after the drops in question, from one regression over all control drops."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from eventstudy.core.checks.regression import LastCoefficient, last_coefficient
 from eventstudy.core.statistics.dates import detectable
 from eventstudy.errors import Reason
 
-#: A control fell by at least so many standard errors and so much in the drop window.
+#: Smallest fall of a control in the drop window, in standard errors and as a decimal.
 CONTROL_S, CONTROL_DROP = -1.2, -0.015
-#: A control does not begin within so many sessions after an event; falls of different slides lie so far apart.
+#: Smallest number of sessions from an event to a later control, and between falls of different slides.
 APART = 21
-#: A fall that begins so many sessions before an event is the same fall.
+#: A fall this number of sessions before an event counts as the same fall.
 SAME_FALL = 1
-#: Outcomes are moved in to so many robust standard deviations of the controls' median.
+#: Outcomes are winsorised at this number of robust standard deviations from the controls' median.
 WINSOR = 2.0
 #: Normal consistency of the median absolute deviation.
 ROBUST = 1.4826
-#: Traits beyond these say no more.
+#: Limits at which the characteristics are clipped.
 DEEPEST_S, LARGEST_RUN_UP = -5.0, 0.6
-#: Prior standard deviation of the slope of the depth around none: standardised outcomes for a standard error.
+#: Prior standard deviation of the slope of the depth (prior mean 0): standardised outcomes for one standard error.
 SLOPE_SD = 0.1
-#: Weeks that the spread of single controls counts for in the events' part of the variance.
+#: Number of weeks for which the spread of single controls counts in the events' part of the variance.
 SPREAD_WEEKS = 2
-#: With fewer dates the spread over clusters says next to nothing; the rank among controls stands for it.
+#: With fewer weeks the spread over clusters is too uncertain, and the rank among controls is used.
 FEWEST_WEEKS = 3
-#: What a calendar week has of sessions.
+#: Sessions of a calendar week.
 SESSIONS_A_WEEK = 5
 NAN = float("nan")
-#: Controls that a stratum needs: fewer do not place its level.
+#: Smallest number of controls for estimating the level of a stratum.
 FEWEST_CONTROLS = 10
 
 
@@ -48,11 +48,11 @@ class Falls:
     event : bool
         The drops in question; the others are controls.
     stratum : str
-        Peer set, whose falls share a level; such as a sector, or a company that is its own peer.
+        Peer set, whose falls have a common level: a sector, or a company that is its own peer.
     session : int
-        Place of day 0 among the sessions of its stratum.
+        Index of day 0 in the sessions of its stratum.
     week : int
-        Calendar week of day 0: events of one week are one cluster, whatever their stratum.
+        Calendar week of day 0: events of one week are one cluster, in all strata.
     drop_s, run_up : float
         Standardised CAR of the drop window, and return over the 60 sessions before it.
     post : float
@@ -61,7 +61,7 @@ class Falls:
         Daily residual standard deviation of the estimation window, and the EWMA (0.94) of daily abnormal
         returns at the close of the drop window.
     family : str
-        Strata with peers in common, whose slides are one; empty where each stratum is a family of its own.
+        Strata with common peers, whose slides are common; empty if each stratum is its own family.
         ``session`` counts the same sessions in all strata of a family.
     """
 
@@ -86,7 +86,7 @@ class Falls:
         return self.family if len(self.family) else self.stratum
 
     def scale(self) -> NDArray[np.float64]:
-        """Standard deviation that the post window's CAR is measured in, (N,)."""
+        """Standard deviation used to standardise the post window's CAR, (N,)."""
         scale: NDArray[np.float64] = (self.sigma + self.recent) / 2.0 * np.sqrt(self.length)
         return scale
 
@@ -99,30 +99,29 @@ class Falls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excess:
-    """Mean excess of the drops in question, in units of return; NaN where ``reason`` says why.
+    """Mean excess of the drops in question, in units of return; NaN with a ``reason`` if not available.
 
     Attributes
     ----------
     effect, se, df, lower, upper, p_value, p_greater
-        Coefficient, standard error, degrees of freedom, 95 % interval, two-sided p and that towards a
-        reversal. Below `FEWEST_WEEKS` the p-values are those of the rank, and there is no error and no interval.
+        Coefficient, standard error, degrees of freedom, 95 % interval, two-sided p and one-sided p towards a reversal.
+        Below `FEWEST_WEEKS` the p-values are those of the rank, and there is no standard error and no interval.
     own : (K,)
-        Excess of each drop over what the controls lead one to expect, in the order of the events.
+        Excess of each drop over the prediction from the controls, in the order of the events.
     entered : (M,)
-        Which of the events given are the K that it rests on; the others lack controls or a number.
+        Which of the given events are the K used ones; the others lack controls or a number.
     n_events, n_weeks, n_controls, n_clusters
-        Drops in question, weeks that they fall into, controls, and clusters of the standard error.
+        Numbers of drops in question, their weeks, controls, and clusters of the standard error.
     k_eff
-        How many weeks without overlap the weeks are worth.
+        Number of weeks without overlap that carry the same information.
     spread
-        Standard error that the leave-one-out excesses of controls give the mean of one or two events.
+        Standard error of the mean of one or two events, from leave-one-out excesses of controls.
     prior_sd
         Standard deviation of a single control's excess.
     rank, among
-        Place of the mean standardised excess by size, 1 the largest, and how many it is ranked with;
-        0 where it is not ranked.
+        Rank of the mean standardised excess by size, 1 the largest, and the number ranked; 0 if it is not ranked.
     p_floor
-        Smallest p-value that the rank could have given; 0 for the regression.
+        Smallest possible p-value of the rank; 0 for the regression.
     """
 
     effect: float = NAN
@@ -148,18 +147,18 @@ class Excess:
 
     @property
     def test(self) -> str:
-        """Name of the test that the p-values are of."""
+        """Name of the test of the p-values."""
         return "rank_among_controls" if self.rank else "regression_t"
 
     @property
     def mde(self) -> float:
-        """Smallest effect that 80 % power would have found at the 5 % level, two-sided."""
+        """Smallest effect that is found with 80 % power at the two-sided 5 % level."""
         if self.rank:
             return detectable(self.spread, self.n_controls - 1.0)
         return detectable(self.se, self.df)
 
     def per_date(self, k: int) -> tuple[float, float]:
-        """Standard error of one of the k dates' excess, and the degrees of freedom as a share of k - 1."""
+        """Standard error of the excess of one of k dates, and the degrees of freedom divided by k - 1."""
         if self.rank:
             return self.spread * float(np.sqrt(k)), 1.0
         return self.se * float(np.sqrt(k)), self.df / max(k - 1, 1)
@@ -177,10 +176,10 @@ class Excess:
         return float(special.stdtr(self.df, -nearer))
 
     def shrunken(self, costs: float) -> tuple[float, float]:
-        """Mean of the true effect given this one, and the probability that it exceeds ``costs``.
+        """Posterior mean of the true effect, and the probability that it exceeds ``costs``.
 
-        Normal around none with `prior_sd` before the study and normal with `se` in it (Efron and Morris 1973).
-        NaN without a standard error.
+        Normal prior with mean 0 and standard deviation `prior_sd`, normal likelihood with `se` (Efron and Morris
+        1973). NaN without a standard error.
         """
         if not (self.se > 0 and self.prior_sd > 0):
             return NAN, NAN
@@ -195,10 +194,10 @@ def is_control(drop_s: NDArray[np.float64], drop: NDArray[np.float64]) -> NDArra
 
 
 def ruled_out(session: NDArray[np.int64], events: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which sessions no control can have: from the one before an event to twenty after it, (N,).
+    """Which sessions cannot be controls: from one before an event to twenty after it, (N,).
 
-    Falls earlier than that stay although an event lies in their post windows. Without them the controls that
-    are left would be those that no drop in question followed, and so did better than any fall does.
+    Earlier falls are kept although an event lies in their post windows. Without them only controls that no drop in
+    question followed would be left, and these have better returns than usual.
     """
     gap = session[:, None] - events
     return np.asarray(((gap >= -SAME_FALL) & (gap < APART)).any(axis=1))
@@ -210,7 +209,7 @@ def slides(session: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def clusters(falls: Falls) -> NDArray[np.int64]:
-    """Cluster of each fall, (N,): its slide for a control, its calendar week for an event."""
+    """Cluster of each fall, (N,): the slide of a control, the calendar week of an event."""
     found = np.zeros(len(falls), dtype=np.int64)
     last = 0
     for name in np.unique(falls.families):
@@ -226,18 +225,18 @@ def clusters(falls: Falls) -> NDArray[np.int64]:
 def estimate(
     falls: Falls, *, level: float = 0.05, draws: int = 9_999, seed: int = 20260624, moderated: bool = True
 ) -> Excess:
-    """Estimate the mean excess of the drops in question over comparable falls.
+    """Estimate the mean excess of the drops in question over control drops.
 
     Parameters
     ----------
     falls
-        Events, and as controls every fall of their strata that lies `APART` sessions from all events.
+        Events, and as controls every fall of their strata that is not near an event, see `ruled_out`.
     level
-        One less the coverage of the interval.
+        One minus the coverage of the interval.
     draws, seed
-        Of sets of controls that two events are ranked among.
+        For drawing the pairs of controls with which events of two weeks are ranked.
     moderated
-        Draw the slope of the depth towards none, and count the controls' spread in the standard error.
+        Shrink the slope of the depth towards zero, and use the controls' spread in the standard error.
 
     Notes
     -----
@@ -246,19 +245,19 @@ def estimate(
 
         z_i = a_stratum + b1 max(S_i, -5) + b2 clip(run-up_i, ±0.6) + delta event_i / (m_i sqrt(L)) + u_i,
 
-    so that delta is a return. Controls are used by all events and weigh alike. The variance is CR2 over
+    so that delta is a return. All events use all controls with equal weights. The variance is CR2 over
     slides of controls and weeks of events, with the smaller of Bell and McCaffrey's (2002) degrees of
     freedom and K - 1, K the weeks. Events of one or two weeks have no spread of their own: their mean
     standardised excess is ranked by size among the excesses of controls whose slides are left out of the fit,
     for two weeks among those of pairs of controls of different slides, two-sided.
 
-    Moderated, a row with outcome 0 and 1/`SLOPE_SD` in place of the depth says that b1 is 0 ± `SLOPE_SD` (an
-    outcome's standard deviation is about one): events are deeper than most controls, and what a free slope gets
-    wrong is wrong for all of them. The events' part V of the variance becomes (d V0 + (K - 1) V) / (d + K - 1),
-    V0 what it is on average if an event's outcome varies as a single control's and events of one week move as
-    one, d = `SPREAD_WEEKS`; the degrees of freedom grow by d (Smyth 2004, with d given).
+    Moderated: a further row with outcome 0 and 1/`SLOPE_SD` instead of the depth expresses the prior that b1 is 0 ±
+    `SLOPE_SD` (an outcome's standard deviation is about one). Events are deeper than most controls, so an error of a
+    free slope affects all events. The events' part V of the variance is replaced by (d V0 + (K - 1) V) / (d + K - 1)
+    with d = `SPREAD_WEEKS`. V0 is its expectation if an event's outcome varies like that of a single control and
+    events of one week move together. The degrees of freedom increase by d (Smyth 2004, with fixed d).
 
-    docs, size and power, has what was tried in simulations and left.
+    docs/size-and-power.md describes the alternatives that were tried in simulations.
     """
     return estimates(falls, [falls.post], level=level, draws=draws, seed=seed, moderated=moderated)[0]
 
@@ -272,7 +271,7 @@ def estimates(
     seed: int = 20260624,
     moderated: bool = True,
 ) -> list[Excess]:
-    """Estimate as `estimate` with each of some post-window CARs, (N,), that are known for the same falls."""
+    """Estimate as `estimate` for several arrays of post-window CARs, (N,), of the same falls."""
     comparable = usable(falls)
     entered, falls = comparable[falls.event], falls.take(comparable)
     if not falls.event.any():
@@ -323,7 +322,7 @@ def estimates(
 def _variance(falls: Falls, fit: LastCoefficient, usual: NDArray[np.float64], weight: int) -> NDArray[np.float64]:
     """Variance of the mean excess, (m,), given that of single controls, which counts for ``weight`` weeks."""
     events = np.bincount(np.unique(falls.week[falls.event], return_inverse=True)[1])
-    # Clusters of events are the last; n events that move as one vary n times as much as their independent parts.
+    # Clusters of events are last; the sum of n events that move together has n times the variance of independent ones.
     k, expected = len(events), usual * (events * fit.expected[-len(events) :]).sum()
     found = fit.squares[-k:].sum(axis=0)
     own = (weight * expected + (k - 1) * found) / (weight + k - 1)
@@ -331,13 +330,13 @@ def _variance(falls: Falls, fit: LastCoefficient, usual: NDArray[np.float64], we
 
 
 def _worth(weeks: NDArray[np.int64], length: int) -> float:
-    """K_eff = K^2 / sum(W) of K weeks, W_jk the share that two post windows have in common."""
+    """K_eff = K^2 / sum(W) of K weeks, with W_jk the common share of two post windows."""
     gap = np.abs(weeks[:, None] - weeks) * SESSIONS_A_WEEK
     return float(len(weeks) ** 2 / np.maximum(1.0 - gap / length, 0.0).sum())
 
 
 def usable(falls: Falls) -> NDArray[np.bool_]:
-    """Which falls have all their numbers, in a stratum with events and `FEWEST_CONTROLS` such controls, (N,)."""
+    """Which falls have all numbers, in a stratum with events and `FEWEST_CONTROLS` such controls, (N,)."""
     known = np.isfinite(falls.post) & np.isfinite(falls.drop_s + falls.run_up) & (falls.scale() > 0)
     names = np.unique(falls.stratum[falls.event]).tolist()
     control = known & ~falls.event
@@ -360,14 +359,14 @@ def traits_of(falls: Falls) -> NDArray[np.float64]:
     run_up = np.clip(falls.run_up, -LARGEST_RUN_UP, LARGEST_RUN_UP)
     for trait in (np.clip(falls.drop_s, DEEPEST_S, 0.0), run_up):
         more = np.column_stack([traits, trait])
-        # A trait in which no two controls of a stratum differ has no slope.
+        # A characteristic that does not vary among the controls of a stratum gets no slope.
         if np.linalg.matrix_rank(more[~falls.event]) == more.shape[1]:
             traits = more
     return traits
 
 
 def slope_row(falls: Falls, traits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Row of the regression that draws the slope of the depth towards none; its outcome is 0, (p,)."""
+    """Row of the regression that shrinks the slope of the depth towards zero; its outcome is 0, (p,)."""
     depth = np.clip(falls.drop_s, DEEPEST_S, 0.0)
     row: NDArray[np.float64] = np.where((traits == depth[:, None]).all(axis=0), 1.0 / SLOPE_SD, 0.0)
     return row
@@ -376,13 +375,13 @@ def slope_row(falls: Falls, traits: NDArray[np.float64]) -> NDArray[np.float64]:
 def _excess(
     falls: Falls, z: NDArray[np.float64], traits: NDArray[np.float64], slope: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Excess of outcomes (N, m) over what controls of the same traits lead one to expect, (N, m)."""
+    """Excess of outcomes (N, m) over the prediction from controls with the same characteristics, (N, m)."""
     x, y = np.vstack([traits[~falls.event], slope]), np.vstack([z[~falls.event], np.zeros(z.shape[1])])
     return np.asarray(z - traits @ np.linalg.lstsq(x, y, rcond=None)[0])
 
 
 def _distinct(falls: Falls) -> int:
-    """Count the controls; one that stands beside several events, each with its own past, once."""
+    """Count the controls; a control that several events use counts once."""
     control = ~falls.event
     columns = (falls.session, falls.drop_s, falls.post)
     return len(
@@ -401,7 +400,7 @@ def _ranked(
     draws: int,
     seed: int,
 ) -> Excess:
-    """Rank the mean standardised excess of events of one or two weeks among controls'."""
+    """Rank the mean standardised excess of events of one or two weeks among the controls."""
     control, scale = ~falls.event, falls.scale()[falls.event]
     weeks, week = np.unique(falls.week[falls.event], return_inverse=True)
     found = float((np.bincount(week, own / scale) / np.bincount(week)).mean())
@@ -444,7 +443,7 @@ def _left_out(
     sets: NDArray[np.int64],
     prior: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Mean excess of each set of controls, (D, q), over a fit without their slides: as an event's own, (D,)."""
+    """Mean excess of each set of controls, (D, q), over a fit without their slides, as for events, (D,)."""
     p = x.shape[1]
     cross, product = np.zeros((slide.max() + 1, p, p)), np.zeros((slide.max() + 1, p))
     np.add.at(cross, slide, x[:, :, None] * x[:, None, :])

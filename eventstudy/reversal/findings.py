@@ -50,13 +50,13 @@ from eventstudy.reversal.question import EXPLORATORY, Endpoint, Shocks, sign_fli
 from eventstudy.reversal.robustness import Gaps, Specification, robustness, specification_curve, synthetic_gaps
 from eventstudy.reversal.verdict import Verdict
 
-#: Fewest dates for a range of the mean with each one left out.
+#: Smallest number of dates for the range of the mean with one date left out.
 FEWEST_FOR_RANGE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """The shocks with all that was measured on them; ``balance`` and ``endpoints`` are rows of their tables."""
+    """The shocks with all results; ``balance`` and ``endpoints`` are rows of their tables."""
 
     shocks: Shocks
     placebos: Sequence[Placebo]
@@ -79,9 +79,9 @@ def findings(
     news: Sequence[Confounder] = (),
     parts: Parts | None = None,
 ) -> Findings:
-    """Measure, contrast and part everything that the tables and the report show.
+    """Compute all results on reversals for the tables and the report.
 
-    What cannot be had is a row with NaN and the reason, or no rows at all; ``parts`` keeps which.
+    Parts that cannot be computed are rows with NaN and the reason, or are left out; ``parts`` records them.
     """
     kept = Parts() if parts is None else parts
     optional = kept.optional
@@ -143,12 +143,12 @@ def _row(record: Any) -> dict[str, Any]:
 
 
 def day(code: int) -> str:
-    """Write days since 1970 as a date."""
+    """Return days since 1970 as an ISO date."""
     return str(np.datetime64(int(code), "D"))
 
 
 def shock_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
-    """One row for each shock: the drop, what came after, its benchmark, and what it counts for."""
+    """One row for each shock: the drop, the return after it, its control drops, and its role."""
     drops, benchmarks = shocks.drops, shocks.benchmarks
     locked = locked_peers(shocks, config.windows)
     rows = []
@@ -189,7 +189,7 @@ def shock_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
 
 
 def rank_of(shocks: Shocks, k: int, config: StudyConfig) -> Rank | None:
-    """Return one shock's rank by the verdict's estimator: among comparable falls, or among its matched placebos."""
+    """Return one shock's rank by the verdict's estimator: among all control drops, or among its matched ones."""
     if config.reversal.estimator == "matched":
         return rank_among(shocks.drops.post[k], shocks.benchmarks.placebos(k))
     found = shocks.comparison.excess(np.arange(len(shocks.label)) == k)
@@ -197,7 +197,7 @@ def rank_of(shocks: Shocks, k: int, config: StudyConfig) -> Rank | None:
 
 
 def fall_rows(shocks: Shocks) -> list[dict[str, Any]]:
-    """One row for each fall that the regression rests on: the drops of the study, then the controls."""
+    """One row for each fall in the regression: the drops of the study, then the controls."""
     found = shocks.comparison
     names = [str(shocks.drops.shock_id[k]) if k >= 0 else "" for k in found.shock]
     labels = [str(shocks.label[k]) if k >= 0 else "" for k in found.shock]
@@ -208,14 +208,14 @@ def fall_rows(shocks: Shocks) -> list[dict[str, Any]]:
 
 
 def locked_peers(shocks: Shocks, windows: Windows) -> Counts:
-    """Peers of each shock whose drop window was extended because they were locked at a limit, (K,)."""
+    """Number of peers of each shock whose drop window was extended because of a locked price, (K,)."""
     panel = shocks.portfolios.abnormal.panel
     late = delays(panel.event_flags, panel.tau, windows.drop) > 0
     return shocks.portfolios.total(late[shocks.portfolios.members].astype(float)).astype(np.int64)
 
 
 def _role(shocks: Shocks, k: int) -> str:
-    """What a shock counts for: the verdict, the exploratory one, a case study, or the other kinds."""
+    """Role of a shock: verdict, exploratory verdict, case study, or comparison."""
     if shocks.counted[shocks.question][k]:
         return "confirmatory"
     if shocks.counted[shocks.question + EXPLORATORY][k]:
@@ -226,7 +226,7 @@ def _role(shocks: Shocks, k: int) -> str:
 
 
 def balance_rows(shocks: Shocks) -> list[dict[str, Any]]:
-    """Balance of shocks and matched placebos for each kind of drop, and for the case study."""
+    """Balance of shocks and matched control drops for each kind of drop, and for the case study."""
     groups = {group: np.flatnonzero(mask) for group, mask in shocks.members.items()}
     if shocks.case is not None and not shocks.benchmarks.reasons[shocks.case]:
         groups[f"shock_id={shocks.drops.shock_id[shocks.case]}"] = np.array([shocks.case])
@@ -271,7 +271,7 @@ def case_study(shocks: Shocks, config: StudyConfig) -> dict[str, Any] | None:
 
 
 def reversal_summary(found: Findings, config: StudyConfig) -> dict[str, Any]:
-    """Return the part of summary.json that the reversal analysis fills."""
+    """Return the part of summary.json about reversals."""
     shocks, question = found.shocks, found.shocks.question
     answers = {
         name: {
@@ -301,7 +301,7 @@ def reversal_summary(found: Findings, config: StudyConfig) -> dict[str, Any]:
 
 
 def _range(shocks: Shocks) -> dict[str, Any] | None:
-    """Range of the mean excess with each date left out, and the date that moves it most."""
+    """Range of the mean excess with one date left out, and the date that changes it most."""
     counted, day0 = shocks.counted[shocks.question], shocks.drops.day0
     if len(np.unique(day0[counted])) < FEWEST_FOR_RANGE:
         return None
@@ -316,7 +316,7 @@ def _range(shocks: Shocks) -> dict[str, Any] | None:
 
 
 def verdict_facts(answer: Verdict, group: str, window: str) -> dict[str, Any]:
-    """Return a verdict as the summary states it."""
+    """Return a verdict in the form of the summary."""
     facts = {field.name: getattr(answer, field.name) for field in fields(answer)}
     del facts["more_data"], facts["needed"]
     interval = list(facts.pop("interval"))
@@ -328,7 +328,7 @@ def measures(
 ) -> list[Measure]:
     """Return all measures of every kind of drop that has a verdict.
 
-    The measures of a kind that cannot be had are one row with the reason, and ``parts`` keeps it.
+    If the measures of a kind cannot be computed, there is one row with the reason, also recorded in ``parts``.
     """
     kept = Parts() if parts is None else parts
     rows: list[Measure] = []
@@ -383,7 +383,7 @@ def endpoint_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
 
 
 def drop_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
-    """One row for each shock and endpoint: its drop, how far it lies from each threshold, and what followed."""
+    """One row for each shock and endpoint: its drop, its distance from each threshold, and the return after it."""
     rule = config.reversal
     return [
         {
@@ -405,7 +405,7 @@ def drop_rows(shocks: Shocks, config: StudyConfig) -> list[dict[str, Any]]:
 
 
 def _distances(each: Endpoint, k: int, rule: Reversal) -> dict[str, float]:
-    """By how much a shock qualifies by each threshold; negative where it does not."""
+    """Distance of a shock from each threshold; negative if it does not qualify."""
     return {
         "by_s": -rule.drop_k - float(each.drops.drop_s[k]),
         "by_drop": -rule.drop_min - float(each.drops.drop[k]),
@@ -414,7 +414,8 @@ def _distances(each: Endpoint, k: int, rule: Reversal) -> dict[str, float]:
 
 
 def told(shocks: Shocks, config: StudyConfig) -> dict[str, Any]:
-    """Return what page 1 says of the endpoints: drops that had bounced by the next close, and the case by day 0."""
+    """Return the facts of page 1 on the endpoints: drops that had recovered by the next close, and the case by day
+    0."""
     if len(shocks.endpoints) < 2:
         return {}
     first, second = shocks.endpoints
@@ -426,7 +427,7 @@ def told(shocks: Shocks, config: StudyConfig) -> dict[str, Any]:
 
 
 def _of_case(each: Endpoint, shocks: Shocks, config: StudyConfig) -> Reason:
-    """Say what endpoint B makes of the case study: its drop, its distance, what followed, its rank and no more."""
+    """Return the case study by endpoint B: its drop, distance from the threshold, return after it, and rank."""
     k = shocks.case
     if k is None or not np.isfinite(each.drops.drop[k]):
         return Reason()

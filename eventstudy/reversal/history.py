@@ -1,4 +1,4 @@
-"""The whole price history of a study: peer portfolios at any day by its own estimator, and rolling fits."""
+"""The price history of a study: peer portfolios on any day with the study's estimator, and rolling fits."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from eventstudy.core.returns import FactorColumns, MarketPanel, ReturnsPanel
 from eventstudy.core.windows import EventPanel, Request
 from eventstudy.reversal.drops import LOCKED, LONGEST_LOCK, after_locks
 
-#: Securities that are summed at once: their arrays stay in the processor's cache.
+#: Number of securities that are summed at a time, so that their arrays fit into the processor's cache.
 BLOCK = 16
-#: An index did not move in a window where its squares there are this share of those of all days, or less.
+#: An index counts as constant in a window if its sum of squares is at most this share of that of all days.
 STILL = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class PeerDay:
-    """A peer portfolio to be formed: ``tickers`` around the first session of each on or after ``day``."""
+    """Request for a peer portfolio: ``tickers`` around the first session of each on or after ``day``."""
 
     name: str
     tickers: tuple[str, ...]
@@ -35,7 +35,7 @@ class PeerDay:
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """Firm-events cut and fitted, whatever the drop window; ``locked`` where days may have to be moved for it."""
+    """Firm-events cut and fitted for any drop window; ``locked`` marks those whose days may be shifted."""
 
     panel: EventPanel
     expected: ExpectedReturns
@@ -51,7 +51,7 @@ class History:
     config: StudyConfig
 
     def market_of(self, ticker: str) -> MarketPanel:
-        """Return the exchange panel that holds a ticker."""
+        """Return the exchange panel with a ticker."""
         for market in self.panel.markets.values():
             if ticker in market.tickers:
                 return market
@@ -67,9 +67,9 @@ class History:
         return np.unique(np.concatenate(self.grids(tickers)))
 
     def requests(self, wanted: Sequence[PeerDay]) -> dict[str, list[Request]]:
-        """Firm-events of portfolios at these days, those past an exchange's end left out."""
+        """Firm-events of portfolios on these days, without those after the end of an exchange's data."""
         home = {ticker: self.market_of(ticker) for item in wanted for ticker in item.tickers}
-        # In the order of the exchanges, so that sums over peers do not depend on who else is asked for.
+        # In the order of the exchanges, so that sums over peers do not depend on other requests.
         mics = {market.mic for market in home.values()}
         grids = {mic: day_codes(market.sessions) for mic, market in self.panel.markets.items() if mic in mics}
         column = {ticker: market.tickers.index(ticker) for ticker, market in home.items()}
@@ -97,12 +97,12 @@ class History:
         return requests
 
     def of_windows(self, drop: Window, post: Window) -> History:
-        """Return the same history asked with another drop and post window."""
+        """Return the same history with other drop and post windows."""
         config = self.config
         return replace(self, config=replace(config, windows=replace(config.windows, drop=drop, post=post)))
 
     def fits(self, requests: Mapping[str, Sequence[Request]]) -> Fits:
-        """Cut and fit firm-events as the study does; those with too few estimation days are left out."""
+        """Cut and fit firm-events as in the study, without those with too few estimation days."""
         kept = {
             mic: [r for r, enough in zip(rows, self._enough(mic, rows), strict=True) if enough]
             for mic, rows in requests.items()
@@ -115,7 +115,7 @@ class History:
         return Fits(*cut_and_fit(kept, self.excluded, self.panel, self.config, event=wide), locked)
 
     def portfolios(self, fits: Fits, *, alpha: str | None = None) -> ShockPortfolios:
-        """Form one portfolio a shock of abnormal returns, the days of locked peers put right."""
+        """Form one portfolio for each shock from abnormal returns, with the days of locked peers shifted."""
         config, panel, expected = self.config, fits.panel, fits.expected
         if fits.locked:
             windows = config.windows
@@ -124,7 +124,7 @@ class History:
         return shock_portfolios(abnormal, weighting=config.tests.weights)
 
     def _enough(self, mic: str, requests: Sequence[Request]) -> list[bool]:
-        """Whether each firm-event of an exchange has the estimation days that the settings ask for."""
+        """Whether each firm-event of an exchange has enough estimation days."""
         windows, returns = self.config.windows, self.panel.markets[mic].returns
         usable = np.isfinite(returns) & ~self.excluded[mic]
         running = np.concatenate([np.zeros((1, usable.shape[1]), dtype=np.int64), np.cumsum(usable, axis=0)])
@@ -139,9 +139,9 @@ class History:
 
 
 def as_kind(panel: ReturnsPanel, kind: str, model: Model) -> ReturnsPanel:
-    """Return the panel with simple or log returns, of the securities and of what the model explains them by.
+    """Return the panel with simple or log returns of the securities and of the factors.
 
-    Series of the factor file stay as they are, as in a study of log returns, and counts of sessions do.
+    Series of the factor file and counts of sessions are not changed.
     """
     if panel.kind == kind:
         return panel
@@ -205,7 +205,7 @@ def _blocks(columns: int) -> list[slice]:
 
 
 def _rows(columns: NDArray[Any]) -> NDArray[Any]:
-    """One security a row: what is summed lies together."""
+    """One security in each row, so that summed values are contiguous in memory."""
     return np.ascontiguousarray(columns.T)
 
 
@@ -224,7 +224,7 @@ def _fit_block(returns: Floats, market: Floats, known: Bools, estimation: Window
     with np.errstate(divide="ignore", invalid="ignore"):
         x_mean = sx / n
         spread = sxx - x_mean * sx
-        # What differences of running sums leave of an index that did not move is rounding: no beta.
+        # For a constant index the differences of running sums are rounding errors, so there is no beta.
         spread[spread <= STILL * (x * x).sum(axis=1)[:, None]] = np.nan
         np.divide(sxy - x_mean * sy, spread, out=beta)
         np.subtract(sy / n + y_level, beta * (x_mean + x_level), out=alpha)
@@ -232,13 +232,13 @@ def _fit_block(returns: Floats, market: Floats, known: Bools, estimation: Window
 
 
 def window_sums(values: NDArray[Any], window: Window) -> NDArray[Any]:
-    """Sum of the days t+a … t+b at every day t of each row, (n, T), days outside the data counting nothing.
+    """Sum of the days t+a … t+b at every day t of each row, (n, T); days outside the data count as zero.
 
-    It is a count for a mask.
+    For a mask it is a count.
     """
     (first, stop), (n, days) = (window[0], window[1] + 1), values.shape
     before, after = max(-first, -stop, 0), max(first, stop, 0)
-    # Running sums, with what they are before the first day and after the last one on both sides.
+    # Running sums, extended on both sides by their first and last values.
     running = np.empty((n, before + 1 + days + after), dtype=int if values.dtype == np.bool_ else float)
     running[:, : before + 1] = 0
     np.cumsum(values, axis=1, out=running[:, before + 1 : before + 1 + days])
@@ -250,7 +250,7 @@ def window_sums(values: NDArray[Any], window: Window) -> NDArray[Any]:
 def rolling_car(
     returns: Floats, market: Floats, fit: RollingFit, window: Window, *, minimum: int, alpha: bool = True
 ) -> Floats:
-    """CAR of a window with every session as day 0, (T, n); NaN with a day missing or too short a fit."""
+    """CAR of a window with every session as day 0, (T, n); NaN with a missing day or too few estimation days."""
     length = window[1] - window[0] + 1
     quoted = np.isfinite(market)
     index = window_sums(np.where(quoted, market, 0.0)[None], window)

@@ -1,4 +1,4 @@
-"""Labels and clarifications in time: what was known when, and what came after what."""
+"""Timing of labels and clarifications."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eventstudy.exchanges import calendars
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.shocks import hit_by, leads_of, together
 
-#: Why a label cannot count in a confirmatory verdict: it came after the drop, or nobody says when it came.
+#: Reasons why a label cannot count in a confirmatory verdict: it came after the drop, or has no time.
 LATE, UNDATED = "label_late", "label_undated"
 SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -27,7 +27,7 @@ def asks_reversal(events: Events, config: StudyConfig) -> bool:
     Raises
     ------
     ConfigError
-        If it does, and its event window has no room for the drop and what follows it.
+        If it does, and its event window does not contain the drop and post windows.
     """
     label, windows = config.reversal.label, config.windows
     auto = config.reversal.ask == "auto" and any(event.label == label for event in events)
@@ -43,10 +43,10 @@ def asks_reversal(events: Events, config: StudyConfig) -> bool:
 
 
 def label_evidence(events: Events, event_ids: Sequence[str]) -> dict[str, Any]:
-    """Count the labels of these events, and those with no archived text behind them.
+    """Count the labels of these events, and those without an archived text.
 
-    A label has evidence where the event has a ``source_url`` and its column ``evidence`` the sha256 of an archived
-    text; any other is self-declared.
+    A label has evidence if the event has a ``source_url`` and, in the column ``evidence``, the sha256 of an archived
+    text; otherwise it is self-declared.
     """
     given = [events.by_id(name) for name in event_ids]
     n = sum(not (each.source_url and SHA256.fullmatch(str(each.own.get("evidence", "")))) for each in given)
@@ -57,10 +57,10 @@ def label_evidence(events: Events, event_ids: Sequence[str]) -> dict[str, Any]:
 def chronology(
     events: Events, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig
 ) -> list[dict[str, Reason | str]]:
-    """Check that each clarification came after the drop that it is said to clarify.
+    """Check that each clarification came after its drop.
 
-    ``PRECEDES_DROP`` where it was public before the clarified event, ``SAME_SESSION`` where both fall
-    on one session of an exchange that has peers of both, so that daily data cannot tell them apart.
+    ``PRECEDES_DROP`` if it was public before the clarified event; ``SAME_SESSION`` if both are on one session of an
+    exchange with peers of both, so that daily data cannot separate them.
     """
     rows: list[dict[str, Reason | str]] = []
     whole, hit = together(events), hit_by(events, leads_of(events, config, alignments))
@@ -107,10 +107,9 @@ def label_timing(
 ) -> dict[str, Any]:
     """Count the labels known before the post window, those set afterwards, and those without a time.
 
-    Rows that `together` puts into one event are one label, however the file spreads it.
-    ``counted`` has the exchanges of each event's peers, from `counted_markets`. Labels that nobody could
-    ask about, ``unknown`` and ``clarification``, are no labels without a time, unless one of them is in
-    question.
+    Rows that `together` joins count as one label. ``counted`` has the exchanges of each event's peers, from
+    `counted_markets`. ``unknown`` and ``clarification`` do not count as labels without a time, unless one of them is
+    the label in question.
     """
     mics: dict[str, set[str]] = {}
     whole = together(events)
@@ -151,10 +150,9 @@ def untimely(
     config: StudyConfig,
     counted: Mapping[str, Sequence[str]],
 ) -> str:
-    """Return why a label cannot count in a confirmatory verdict, as a code; empty where it can.
+    """Return the code of the reason why a label cannot count in a confirmatory verdict; empty if it can.
 
-    `UNDATED` where nothing says when it could first be known, whatever the label; `LATE` where that was
-    after `drop_over`.
+    `UNDATED` if the file does not say when it could first be known; `LATE` if that was after `drop_over`.
     """
     if event.label_asof is None:
         return UNDATED
@@ -165,11 +163,11 @@ def untimely(
 def drop_over(
     event: Event, alignments: Mapping[tuple[str, str], Alignment], config: StudyConfig, markets: Sequence[str]
 ) -> dt.datetime | None:
-    """Return the first moment at which an exchange's drop window is over: its close of the last drop day.
+    """Return the first time at which the drop window is over on an exchange: its close of the last drop day.
 
-    From then on some of the counted returns belong to the post window, so what becomes known later
-    may know how the post window began. With ``windows.drop = [0, 1]`` it is the earliest close of day
-    +1 among ``markets``, with ``[0, 0]`` that of day 0. None where none of them has the session.
+    From then on some returns belong to the post window, so a later label may depend on them. With ``windows.drop = [0,
+    1]`` it is the earliest close of day +1 among ``markets``, with ``[0, 0]`` that of day 0. None if no exchange has
+    the session.
     """
     closes = []
     for mic in markets:
@@ -182,7 +180,7 @@ def drop_over(
 
 
 def _markets_of(event: Event, config: StudyConfig) -> list[str]:
-    """Exchanges of the peers that an event is about: elsewhere no window of it closes."""
+    """Exchanges of the peers that an event concerns."""
     named = set(event.tickers)
     mics = [peer.market for peer in config.peers if not named or named & {peer.ticker, *peer.aliases}]
     return list(dict.fromkeys(mics))

@@ -1,4 +1,4 @@
-"""Placebo drops: comparable falls of the same peers at other dates, matched to the shocks; both in one set."""
+"""Matched control drops: similar falls of the same peers on other dates."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from eventstudy.reversal.estimator import APART
 from eventstudy.reversal.history import History, PeerDay, as_kind
 from eventstudy.reversal.permutation import excess
 
-#: By how much a placebo may differ from its event in each of `VARIABLES`: S in standard errors, time in years,
-#: the others in standard deviations over the candidates.
+#: Calipers: largest difference in each of `VARIABLES`: S in standard errors, time in years, the others in
+#: standard deviations over the candidates.
 CALIPERS = np.array([0.5, 1.0, 1.0, 1.0, 3.0])
-#: With fewer matches there is no benchmark.
+#: Smallest number of matches for a valid comparison.
 FEWEST_MATCHES = 5
-#: Matches a shock: few where many shocks share the history, all (so far) where few do.
+#: Number of matches for each shock if many, and if few, shocks share the history.
 MATCHES_MANY, MATCHES_FEW, MANY_SHOCKS = 10, 40, 6
 #: Sessions without any known event around a no-news drop.
 NO_NEWS = 5
-#: Ways to count the excess of a shock: returns added up, compounded, and other intercepts of the model.
+#: Definitions of a shock's excess: summed or compounded returns, and other intercepts of the model.
 VARIANTS = ("simple", "log", "bhar", "alpha_zero", "alpha_estimated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placebo:
-    """One date set against a shock. ``distance`` is NaN where nothing was matched (tier P0)."""
+    """One control date of a shock. ``distance`` is NaN if it was not matched (tier P0)."""
 
     shock_id: str
     tier: str
@@ -51,14 +51,14 @@ class Placebo:
 def distances(target: Floats, pool: Floats, scale: Floats, *, wide: float = 1.0) -> Floats:
     """Standardised distance of each candidate to a shock, infinite outside the calipers, (P,).
 
-    ``scale`` (V,) turns a difference into calipers: one is the edge, ``wide`` moves it.
+    ``scale`` (V,) converts a difference into calipers; the limit is one, times ``wide``.
     """
     gap = np.abs(pool - target) / scale
     return np.where((gap <= wide).all(axis=1), np.sqrt((gap**2).sum(axis=1)), np.inf)
 
 
 def caliper_scale(pool: Floats) -> Floats:
-    """Widest difference allowed in each variable, (V,): fixed for S and years, in sd for the others."""
+    """Largest difference in each variable, (V,): fixed for S and years, in standard deviations for the others."""
     spread = pool.std(axis=0, ddof=1) if len(pool) > 1 else np.ones(len(VARIABLES))
     spread = np.where(spread > 0, spread, 1.0)
     spread[[VARIABLES.index("s_drop"), VARIABLES.index("year")]] = 1.0
@@ -78,19 +78,19 @@ class Matched:
 def match(
     targets: Floats, pools: Sequence[PeerDrops], grids: Sequence[Sequence[Counts]], *, many: bool
 ) -> list[Matched]:
-    """Give each shock its nearest candidates; no date serves two of them.
+    """Match each shock with its nearest candidates; a date is used for only one shock.
 
     Parameters
     ----------
     targets : (K, V)
         Traits of the shocks, ``pools`` their candidates, ``grids`` the sessions of their exchanges.
     many
-        Whether six shocks or more share the history: then 10 matches a shock, else up to 40.
+        Whether six or more shocks share the history: then 10 matches for each shock, else up to 40.
 
     Notes
     -----
-    Shocks take turns, each the nearest date left within its calipers that lies 21 sessions from all
-    dates taken. A shock with fewer than five is served again with calipers twice as wide, once.
+    Shocks take turns; each takes the nearest remaining date within its calipers that is at least 21 sessions from all
+    dates taken. For a shock with fewer than five matches the calipers are doubled once.
     """
     scales = [caliper_scale(pool.traits) for pool in pools]
     chosen: list[list[int]] = [[] for _ in pools]
@@ -137,7 +137,7 @@ def _take_turns(
 
 @dataclass(frozen=True, slots=True)
 class Benchmarks:
-    """What each of K shocks is held against.
+    """Matched control drops of K shocks.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class Benchmarks:
     grids
         Sessions of each exchange of the shocks' peers, by which distances are counted.
     reasons : tuple of Reason
-        Why a shock has no valid benchmark, else empty.
+        Why a shock has no valid comparison, else empty.
     """
 
     pools: tuple[PeerDrops, ...]
@@ -160,24 +160,25 @@ class Benchmarks:
     reasons: tuple[Reason, ...]
 
     def placebos(self, k: int) -> Floats:
-        """Post-drop CARs of a shock's matched placebos; none without a valid benchmark."""
+        """Post-drop CARs of a shock's matched control drops; empty without a valid comparison."""
         return np.zeros(0) if self.reasons[k] else self.pools[k].post[self.matched[k].rows]
 
     def placebo_traits(self, k: int) -> Floats:
-        """Traits of a shock's matched placebos, (M, V)."""
+        """Characteristics of a shock's matched control drops, (M, V)."""
         return self.pools[k].traits[self.matched[k].rows]
 
     def days(self, k: int) -> Counts:
-        """Dates of a shock's matched placebos."""
+        """Dates of a shock's matched control drops."""
         return self.pools[k].day[self.matched[k].rows]
 
     def days_of(self, mask: Bools | None = None) -> list[Counts]:
-        """Dates of every shock's matched placebos; none for shocks that are not marked or have no benchmark."""
+        """Dates of the matched control drops of each shock; empty for unmarked shocks and those without a
+        comparison."""
         mask = np.array([not why for why in self.reasons], dtype=bool) if mask is None else mask
         return [self.days(k) if marked else np.zeros(0, dtype=np.int64) for k, marked in enumerate(mask)]
 
     def shared(self, mask: Bools) -> int:
-        """Count the dates that are placebos of more than one of the marked shocks."""
+        """Count the dates that are control drops of more than one of the marked shocks."""
         days = [self.days(int(k)) for k in np.flatnonzero(mask)]
         _, times = np.unique(np.concatenate(days), return_counts=True) if days else ((), np.zeros(0))
         return int((times > 1).sum())
@@ -193,26 +194,26 @@ def benchmarks(
     label: Texts,
     case: int | None,
 ) -> Benchmarks:
-    """Match placebos to every qualifying shock, and to one that need not qualify.
+    """Match control drops to every qualifying shock, and to the case study.
 
-    No date serves two shocks of one label. It may serve shocks of different labels: these stand together
-    in the verdict on all drops alone, whose permutation takes their sets for independent although they
-    share such dates (`Benchmarks.shared` counts them), and may so reject too often.
+    A date is used for only one shock of a label, but possibly for shocks of different labels. These are combined only
+    in the verdict on all drops. Its permutation test treats the sets as independent although they share dates
+    (`Benchmarks.shared` counts them), so it may reject too often.
 
     Parameters
     ----------
     own
         Drops of the K shocks.
     tickers
-        Peers in each shock's portfolio: a placebo is a fall of the same ones.
+        Peers in each shock's portfolio; a control drop is a fall of the same peers.
     past
-        What the portfolios of these peers did on days of the history, those of ``searched`` among them.
+        Portfolios of these peers on days of the history, which include the days in ``searched``.
     searched
-        Days by number of the shock, of those that get placebos.
+        Days by index of the shock, for shocks that get control drops.
     label : (K,)
         Labels of the shocks.
     case
-        Shock shown as a case study. Where it is no qualifying drop it may match any falling day.
+        Shock shown as a case study. If it is no qualifying drop, it may be matched with any falling day.
     """
     count = len(tickers)
     grids = tuple(history.grids(names) for names in tickers)
@@ -243,14 +244,14 @@ def benchmarks(
 
 @dataclass(frozen=True, slots=True)
 class PlaceboDays:
-    """Days of a peer set's history: comparable falls, and days at regular distance whatever happened on them."""
+    """Days of a peer set's history: candidate falls, and all days at regular distances (tier P0)."""
 
     falls: Counts
     regular: Counts
 
 
 def placebo_days(screened: Screened, history: History, events: Counts, *, falling: bool) -> PlaceboDays:
-    """Search the days of a peer set far from its events for those like drops, or for all on which it fell."""
+    """Search the days of a peer set away from its events for drops, or for all days on which it fell."""
     rule, drop, grids = history.config.reversal, screened.drop(), history.grids(screened.tickers)
     usable = screened.complete() & far_from(screened.days, events.tolist(), grids)
     alike = drop < 0 if falling else (drop <= -rule.drop_min) & (screened.share_negative() >= rule.share_negative)
@@ -258,7 +259,7 @@ def placebo_days(screened: Screened, history: History, events: Counts, *, fallin
 
 
 def _spaced(days: Counts, usable: Bools, grids: Sequence[Counts]) -> Bools:
-    """Mark usable days so that neighbours are 21 sessions apart on every exchange, from the first one on."""
+    """Mark usable days, from the first one on, that are 21 sessions apart on every exchange."""
     marks = np.zeros(len(days), dtype=bool)
     positions = np.column_stack([np.searchsorted(grid, days) for grid in grids])
     last = np.full(len(grids), -APART)
@@ -271,7 +272,7 @@ def _spaced(days: Counts, usable: Bools, grids: Sequence[Counts]) -> Bools:
 def placebo_rows(
     benchmarks: Benchmarks, shock_id: Texts, own: PeerDrops, genuine: Bools, news_days: Counts
 ) -> list[Placebo]:
-    """List the dates of all four tiers of every shock that was searched for.
+    """List the dates of all four tiers of every searched shock.
 
     ``own`` are the shocks' drops, ``genuine`` marks the shocks whose label says that the news was true (tier P2);
     ``news_days`` are the days of known news besides the events (tier P3 keeps five sessions away).
@@ -295,7 +296,7 @@ def placebo_rows(
 
 
 def _listed(shock: str, tier: str, pool: PeerDrops, matched: Matched) -> Iterator[Placebo]:
-    """One row a matched date of a pool."""
+    """One row for each matched date of a pool."""
     for row, distance in zip(matched.rows.tolist(), matched.distance.tolist(), strict=True):
         s_drop, vol_ratio, run_up, market, _ = pool.traits[row].tolist()
         yield Placebo(
@@ -314,12 +315,12 @@ def _listed(shock: str, tier: str, pool: PeerDrops, matched: Matched) -> Iterato
 
 
 def placebo_balance(targets: Floats, matched: Sequence[Floats]) -> list[dict[str, float | str]]:
-    """Compare shocks and their placebos in every matching variable.
+    """Compare shocks and their control drops in every matching variable.
 
     Notes
     -----
-    Each shock counts once, each of its placebos 1/M. The standardised mean difference is the difference over
-    `deviation_of` both. Below 0.1 is called balanced, above 0.25 is not.
+    Each shock has weight one, each of its M control drops 1/M. The standardised mean difference is the difference
+    divided by `deviation_of`. Below 0.1 a variable is balanced, above 0.25 it is not.
     """
     if not matched:
         return []
@@ -342,10 +343,10 @@ def placebo_balance(targets: Floats, matched: Sequence[Floats]) -> list[dict[str
 
 @dataclass(frozen=True, slots=True)
 class MatchedSets:
-    """Portfolios of shocks and of their placebos, formed by one estimator.
+    """Portfolios of shocks and of their control drops, formed by one estimator.
 
     ``event`` (K,) and the arrays in ``placebos`` are rows of ``portfolios``; a shock that could not be
-    formed has row -1 and no placebos.
+    formed has row -1 and no control drops.
     """
 
     portfolios: ShockPortfolios
@@ -353,11 +354,11 @@ class MatchedSets:
     placebos: tuple[Places, ...]
 
     def car(self, window: Window) -> tuple[Floats, list[Floats]]:
-        """CARs of the shocks (K,) and of each one's placebos."""
+        """CARs of the shocks (K,) and of the control drops of each."""
         return self.split(self.portfolios.car(window))
 
     def bhar(self, window: Window) -> tuple[Floats, list[Floats]]:
-        """Buy-and-hold abnormal returns of the same."""
+        """Buy-and-hold abnormal returns, in the form of `car`."""
         portfolios = self.portfolios
         weight = portfolios.peer_weights(window)
         value = np.nan_to_num(portfolios.abnormal.bhar(window)[portfolios.members])
@@ -365,7 +366,7 @@ class MatchedSets:
         return self.split(np.where(portfolios.total(weight) > 0, total, np.nan))
 
     def split(self, values: Floats) -> tuple[Floats, list[Floats]]:
-        """Values of the portfolios as those of the shocks and of each one's placebos; NaN ones go."""
+        """Split values of the portfolios into those of the shocks and of the control drops of each; NaN is removed."""
         events = np.where(self.event >= 0, values[self.event], np.nan)
         return events, [values[rows][np.isfinite(values[rows])] for rows in self.placebos]
 
@@ -379,9 +380,9 @@ def matched_sets(
     *,
     alpha: str | None = None,
 ) -> MatchedSets:
-    """Form the portfolios of shocks and placebos anew, under whatever settings ``history`` has.
+    """Form the portfolios of shocks and control drops with the settings of ``history``.
 
-    ``own`` holds the shocks' firm-events; ``days`` the placebo dates of each shock.
+    ``own`` has the shocks' firm-events, ``days`` the control dates of each shock.
     """
     wanted = [PeerDay(f"{shock}@{day}", tickers[k], int(day)) for k, shock in enumerate(shocks) for day in days[k]]
     requests = {mic: list(rows) for mic, rows in own.items()}
@@ -408,7 +409,7 @@ def variants(
     sets: MatchedSets | None,
     config: StudyConfig,
 ) -> dict[str, Floats]:
-    """Return X_k of every shock in all ways to count, (K,) each; placebo dates stay those of the benchmark."""
+    """Return X_k of every shock by all definitions, (K,) each, for the same control dates."""
     if sets is None:
         return dict.fromkeys(VARIANTS, np.full(len(shock_id), np.nan))
     post = config.windows.post

@@ -27,7 +27,7 @@ NO_NOTE = Reason()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One number on one kind of drops; NaN where it is not defined, ``note`` says why."""
+    """One number on one kind of drops; NaN if undefined, with the reason in ``note``."""
 
     measure: str
     group: str
@@ -64,7 +64,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathDay:
-    """Mean cumulative AR of one kind of drops, or of their placebos, on one day.
+    """Mean cumulative AR of one kind of drops, or of their control drops, on one day.
 
     ``series`` is ``events`` or ``placebos``, ``n_paths`` counts the drops that ``car`` averages, and
     ``lower`` and ``upper`` are the 95 % t interval over the ``n_dates`` dates; decimal returns.
@@ -84,8 +84,8 @@ class PathDay:
 class Ratio:
     """Reversal ratio with its Fieller interval.
 
-    ``shape`` is ``interval``, ``outside`` (all but the numbers between the ends: the drop's mean is
-    not clearly off zero), ``everything``, or ``undefined`` for fewer than two dates.
+    ``shape`` is ``interval``, ``outside`` (all numbers outside the ends, because the mean drop does not differ from
+    zero), ``everything``, or ``undefined`` for fewer than two dates.
     """
 
     estimate: float
@@ -95,7 +95,7 @@ class Ratio:
 
 
 def reversal_ratio(drop: Floats, post: Floats, level: float = 0.95) -> Ratio:
-    """Ratio of means RR = -sum(post) / sum(drop): one means that the drop was given back in full.
+    """Ratio of means RR = -sum(post) / sum(drop); one means that the drop was recovered completely.
 
     Notes
     -----
@@ -134,7 +134,7 @@ def share_positive(values: Floats, level: float = 0.95) -> tuple[float, float, f
 
 
 def recovery_times(path: Floats, tau: Counts, drop: Floats, *, share: float, start: int) -> tuple[Floats, Bools]:
-    """First session on which ``share`` of the drop has been given back, and whether that happened.
+    """First session on which ``share`` of the drop was recovered, and whether that happened.
 
     Parameters
     ----------
@@ -147,8 +147,7 @@ def recovery_times(path: Floats, tau: Counts, drop: Floats, *, share: float, sta
 
     Returns
     -------
-    (K,) sessions since day 0, the last known one where the drop was not given back by then
-    (right-censored), and (K,) bool.
+    (K,) sessions since day 0 (the last known one if the drop was not recovered by then: right-censored), and (K,) bool.
     """
     target = -(1.0 - share) * np.abs(drop)
     days = tau >= start
@@ -183,16 +182,16 @@ def kaplan_meier(time: Floats, seen: Bools) -> tuple[Floats, Floats, Floats]:
 
 
 def median_time(times: Floats, survival: Floats) -> float:
-    """First time by which half have recovered; NaN where that was not reached."""
+    """First time by which half have recovered; NaN if it was not reached."""
     half = np.flatnonzero(survival <= 0.5)
     return float(times[half[0]]) if len(half) else NAN
 
 
 def half_life(mean_path: Floats) -> float:
-    """Sessions in which half of the way to the path's level is gone; NaN where it is not defined.
+    """Half-life of the path's approach to its final level, in sessions; NaN if undefined.
 
-    ``mean_path`` holds the mean cumulative AR from the drop window's last day on. Defined only for a
-    path that moves one way: C_t = C_inf + A phi^t is fitted by least squares, phi on a grid and the
+    ``mean_path`` is the mean cumulative AR from the drop window's last day on. Defined only for a monotonic path: C_t
+    = C_inf + A phi^t is fitted by least squares, phi on a grid and the
     other two in closed form, and the half-life is ln(1/2)/ln(phi).
     """
     steps = np.diff(mean_path)
@@ -210,7 +209,7 @@ def half_life(mean_path: Floats) -> float:
 
 
 def answer_measures(shocks: Shocks, group: str) -> Iterator[Measure]:
-    """Yield the drop, what followed it, and the answer of page 1: effect, equivalence, power."""
+    """Yield the drop, the return after it, and the answer of page 1: effect, equivalence, power."""
     counted, answer = shocks.counted[group], shocks.verdicts[group]
     yield mean_measure("car_drop", group, shocks.by_date(shocks.drops.drop, counted))
     yield mean_measure("car_post", group, shocks.by_date(shocks.drops.post, counted))
@@ -233,7 +232,7 @@ def answer_measures(shocks: Shocks, group: str) -> Iterator[Measure]:
 
 
 def set_measures(shocks: Shocks, placebos: Sequence[Placebo], group: str, config: StudyConfig) -> Iterator[Measure]:
-    """Yield what rests on matched sets: the excess by windows, tiers and ways to count, and recovery in time."""
+    """Yield measures from matched sets: the excess by window, tier and definition, and recovery times."""
     mask = shocks.members[group]
     x = shocks.by_date(shocks.excess, mask)
     yield from _tests(group, x, config)
@@ -258,7 +257,7 @@ def set_measures(shocks: Shocks, placebos: Sequence[Placebo], group: str, config
 
 
 def _tests(group: str, x: Floats, config: StudyConfig) -> Iterator[Measure]:
-    """Yield tests over the dates of the excess over matched placebos."""
+    """Yield tests over dates of the excess over matched control drops."""
     k, draws = len(x), config.tests.draws
     yield mean_measure("excess_post_date_t", group, x, note=Reason("note.date_t"))
     p, note = NAN, NO_NOTE
@@ -270,12 +269,12 @@ def _tests(group: str, x: Floats, config: StudyConfig) -> Iterator[Measure]:
 
 
 def span(window: Window) -> str:
-    """Write a window as the tables do."""
+    """Return a window in the form of the tables."""
     return f"[{window[0]},{window[1]}]"
 
 
 def window_tests(shocks: Shocks, mask: Bools, config: StudyConfig) -> list[tuple[str, Floats, float, float]]:
-    """X_k over each window after the drop but the primary one, the permutation's p, and Holm's over these windows."""
+    """X_k over each secondary window after the drop, with the permutation's p and Holm's p over these windows."""
     after = [w for w in config.windows.all_car if w[0] > config.windows.drop[1] and w != config.windows.post]
     tests: list[tuple[Floats, float]] = []
     for window in after:
@@ -291,7 +290,7 @@ def window_tests(shocks: Shocks, mask: Bools, config: StudyConfig) -> list[tuple
 
 
 def _tiers(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools) -> Iterator[Measure]:
-    """Excess over each tier's dates: all dates show what a naive comparison would have said."""
+    """Excess over each tier's dates; the tier of all dates is the naive comparison."""
     posts: dict[tuple[str, str], list[float]] = {}
     for row in placebos:
         posts.setdefault((row.shock_id, row.tier), []).append(row.car_post)
@@ -304,9 +303,9 @@ def _tiers(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools)
 
 
 def _without_drops(shocks: Shocks, placebos: Sequence[Placebo], group: str, mask: Bools) -> Iterator[Measure]:
-    """Yield what follows random days, and by how much more matched falls are followed: neither knows the drops.
+    """Yield the return after random days, and its difference to that after matched control drops.
 
-    Days count once, with the mean over the shocks that they stand beside; the difference is Welch's.
+    Each day counts once, with the mean over its shocks; the difference is tested by Welch's t.
     """
     names = set(shocks.drops.shock_id[mask].tolist())
     kept = [row for row in placebos if row.shock_id in names]
@@ -386,7 +385,7 @@ def _survival(name: str, group: str, time: Floats, seen: Bools, horizon: int) ->
 
 
 def influence(shocks: Shocks, mask: Bools) -> tuple[float, float, str]:
-    """Range of the mean excess with each date left out in turn, and the shocks of the date that moves it most."""
+    """Range of the mean excess with one date left out, and the shocks of the date that changes it most."""
     x = shocks.by_date(shocks.excess, mask)
     means = leave_one_out(x)
     names = date_names(shocks.drops.day0[mask], shocks.drops.shock_id[mask])
@@ -396,8 +395,8 @@ def influence(shocks: Shocks, mask: Bools) -> tuple[float, float, str]:
 def gates(shocks: Shocks, interaction: Measure, config: StudyConfig) -> list[Gate]:
     """Test in the fixed order: abnormal drop, excess reversal, label interaction, secondary windows.
 
-    A step counts only where all before it were significant, so the sequence as a whole keeps the level
-    without any correction (Westfall and Krishen 2001); the windows share the last step by Holm.
+    A step counts only if all earlier steps were significant, so the sequence keeps its level without correction
+    (Westfall and Krishen 2001); the windows of the last step are adjusted by Holm.
     """
     level, mask, answer = config.tests.level, shocks.asked, shocks.verdict
     fall, s = shocks.by_date(shocks.drops.drop, mask), shocks.by_date(shocks.drops.drop_s, mask)
@@ -433,9 +432,9 @@ def gates(shocks: Shocks, interaction: Measure, config: StudyConfig) -> list[Gat
 
 
 def path_rows(shocks: Shocks, windows: Windows) -> Iterator[PathDay]:
-    """Mean cumulative AR by day of the drops with a verdict and of their placebos, with 95 % bands.
+    """Mean cumulative AR by day of the drops with a verdict and of their control drops, with 95 % bands.
 
-    Every date counts once on both sides; the placebos' line is the mean over dates of their means.
+    Every date has the same weight; the line of the control drops is the mean over dates of their means.
     """
     sets = shocks.sets
     if sets is None:

@@ -1,4 +1,4 @@
-"""Inference on the excess over matched placebos: shocks as dates, permutation within sets, equivalence."""
+"""Inference on the excess over matched control drops: dates, permutation within sets, equivalence."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from scipy import special
 
 from eventstudy.core.arrays import Days, Floats, Texts
 
-#: Up to this many ways to choose one member of every set all are enumerated.
+#: Up to this number of ways to choose one member of every set, all are enumerated.
 ENUMERATED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class PermutationTest:
-    """p-values of the matched permutation; ``exact`` where all ``draws`` ways were enumerated.
+    """p-values of the matched permutation; ``exact`` if all ``draws`` ways were enumerated.
 
-    ``two_sided`` is the share of ways with |T*| >= |T|, T the mean excess, and ``floor`` the smallest that
-    it can be with these sets. ``greater`` is one-sided towards a reversal, ``less`` towards drift.
+    ``two_sided`` is the share of ways with |T*| >= |T|, T the mean excess, and ``floor`` its smallest possible value
+    with these sets. ``greater`` is one-sided towards a reversal, ``less`` towards drift.
     """
 
     greater: float
@@ -56,14 +56,13 @@ def date_means(day0: Days, values: Floats) -> Floats:
 
 
 def date_sets(day0: Days, events: Floats, placebos: Sequence[Floats]) -> tuple[Floats, list[Floats]]:
-    """CARs of each date and those of its placebos, from those of K shocks.
+    """CARs of each date and of its control drops, from those of K shocks.
 
     Notes
     -----
-    Shocks of one date move together, so the date is worth one observation: the mean of their CARs,
-    against the placebos of all of them. Each set is moved to the mean of the sets' means, so that the
-    date's excess is the mean of its shocks' excesses. One portfolio scatters more than the mean of
-    several, so the spread of the placebos errs on the side of a test that rejects less often.
+    Shocks of one date move together, so the date is one observation: the mean of their CARs, compared with the control
+    drops of all of them. Each set is shifted to the mean of the sets' means, so that the date's excess is the mean of
+    its shocks' excesses. A single portfolio varies more than the mean of several, so the test is conservative.
     """
     days, date = np.unique(day0, return_inverse=True)
     sets = []
@@ -82,21 +81,21 @@ def date_names(day0: Days, names: Texts) -> list[str]:
 
 
 def excess(events: Floats, placebos: Sequence[Floats]) -> Floats:
-    """X_k = CAR_k less the mean of its placebos' CARs, (K,); NaN for a set without placebos."""
+    """X_k = CAR_k minus the mean CAR of its control drops, (K,); NaN for a set without control drops."""
     return np.array(
         [value - others.mean() if len(others) else float("nan") for value, others in zip(events, placebos, strict=True)]
     )
 
 
 def matched_permutation(events: Floats, placebos: Sequence[Floats], *, draws: int, seed: int) -> PermutationTest:
-    """Test mean(X_k) by letting any member of each matched set be the event.
+    """Test mean(X_k) by permuting which member of each matched set is the event.
 
     Parameters
     ----------
     events : (K,)
         Post-drop CARs of the shocks.
     placebos
-        K arrays with those of their placebos, none empty.
+        K non-empty arrays with the CARs of their control drops.
 
     Notes
     -----
@@ -128,26 +127,27 @@ def matched_permutation(events: Floats, placebos: Sequence[Floats], *, draws: in
 def sets_test(
     day0: Days, events: Floats, placebos: Sequence[Floats], *, draws: int, seed: int
 ) -> tuple[Floats, PermutationTest]:
-    """Excess of each date over its placebos, (D,), and the test of its mean; shocks without a number are left out."""
+    """Excess of each date over its control drops, (D,), and the test of its mean, without shocks with missing
+    numbers."""
     rows = [k for k, others in enumerate(placebos) if np.isfinite(events[k]) and len(others)]
     own, sets = date_sets(day0[rows], events[rows], [placebos[k] for k in rows])
     return excess(own, sets), matched_permutation(own, sets, draws=draws, seed=seed)
 
 
 def shown_floor(floor: float) -> float:
-    """Round the smallest possible p down to two significant digits: no p below what is shown is possible."""
+    """Round the smallest possible p down to two significant digits, so that no p below the shown value is possible."""
     if not floor > 0:
         return floor
     digit = 10.0 ** (math.floor(math.log10(floor)) - 1)
-    # 0.05 is 50 thousandths, whatever its division by one thousandth leaves.
+    # Rounded first, because 0.05 / 0.001 is not exactly 50.
     return math.floor(floor / digit * (1 + 1e-12)) * digit
 
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """Place of a shock's post-drop CAR among itself and its M matched placebos.
+    """Rank of a shock's post-drop CAR among itself and its M matched control drops.
 
-    ``rank`` counts from 1, the largest CAR; placebos that tie with the shock stand before it. ``among`` is
+    ``rank`` counts from 1, the largest CAR; control drops that tie with the shock rank before it. ``among`` is
     M + 1. ``p_value`` is two-sided, that of `matched_permutation` for this one set, with its ``floor``.
     """
 
@@ -158,7 +158,7 @@ class Rank:
 
 
 def rank_among(value: float, placebos: Floats) -> Rank | None:
-    """Return the place of a CAR among its matched placebos; None without placebos."""
+    """Return the rank of a CAR among its matched control drops; None if there are none."""
     if not len(placebos) or not np.isfinite(value):
         return None
     test = matched_permutation(np.array([value]), [placebos], draws=0, seed=0)
@@ -174,10 +174,10 @@ def _as_event(values: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class PlaceboSpread:
-    """How far the members of matched sets lie from each other.
+    """Spread within matched sets.
 
-    ``sd`` is the pooled standard deviation within the sets with ``df`` degrees of freedom, ``se`` the
-    standard error that it gives the mean excess of the sets' events; NaN without two placebos.
+    ``sd`` is the pooled standard deviation within the sets with ``df`` degrees of freedom, ``se`` the resulting
+    standard error of the mean excess; NaN with fewer than two control drops.
     """
 
     sd: float
@@ -189,12 +189,12 @@ NO_SPREAD = PlaceboSpread(_NAN, 0, _NAN)
 
 
 def placebo_spread(placebos: Sequence[Floats]) -> PlaceboSpread:
-    """Return the spread of K matched sets' placebos.
+    """Return the spread of K sets of control drops.
 
     Notes
     -----
-    s^2 = sum_k sum_j (v_kj - mean_k)^2 / sum_k (M_k - 1). An event that is no different from its
-    placebos has X_k = v_k - mean_k with variance s^2 (1 + 1/M_k).
+    s^2 = sum_k sum_j (v_kj - mean_k)^2 / sum_k (M_k - 1). An event that does not differ from its control drops has X_k
+    = v_k - mean_k with variance s^2 (1 + 1/M_k).
     """
     k, df = len(placebos), sum(len(values) - 1 for values in placebos)
     if not k or df < 1:
@@ -205,11 +205,11 @@ def placebo_spread(placebos: Sequence[Floats]) -> PlaceboSpread:
 
 
 def difference_p(treated: Floats, others: Floats, *, draws: int, seed: int) -> tuple[float, float, float]:
-    """Difference of two groups' means with its two-sided permutation p and the p's floor.
+    """Difference of two groups' means with its two-sided permutation p and the smallest possible p.
 
-    The p is the share of ways to choose the treated dates with a gap at least as large either way. All
-    are enumerated up to 100,000, else ``draws`` random ones with the +1 rule. The floor is the share of
-    ways with the largest gap: where the groups are alike in size each way has a mirror image.
+    The p is the share of choices of the treated dates with an absolute difference at least as large. Up to 100,000
+    choices are enumerated, else ``draws`` random ones are used with the +1 rule. The floor is the share of choices
+    with the largest difference; if the groups have the same size, each choice has a mirror image.
     """
     values = np.concatenate([treated, others])
     g1, g = len(treated), len(treated) + len(others)

@@ -1,4 +1,4 @@
-"""The question put to a study's shocks: their drops, labels and controls, a verdict on each kind, both endpoints."""
+"""The shocks of a study with their drops, labels and controls, a verdict on each kind, and both endpoints."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ from eventstudy.reversal.permutation import (
 from eventstudy.reversal.verdict import Evidence, Verdict, asked_of, kind_of, past_of, power, smallest_margin, verdict
 from eventstudy.shocks import Lead
 
-#: Drop window of endpoint B; for news of a bare date the worse of it and of the day before with it.
+#: Drop window of endpoint B; for news with a bare date also the window that includes the day before.
 DAY_0, DAY_BEFORE = (0, 0), (-1, 0)
-#: Labels that get a verdict of their own besides the one in question.
+#: Further labels with a verdict, besides the one in question.
 OTHER_LABELS = ("misreading", "genuine", "contested", "denied", "silent", "no_news")
-#: Ends the name of the group that counts labels set after the drop as well.
+#: Suffix of groups that include labels set after the drop.
 EXPLORATORY = ";exploratory"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Drops that one verdict is about, marks of shape (K,).
+    """The drops of one verdict, as masks of shape (K,).
 
-    ``candidates`` are all shocks of the kind, ``counted`` those that the verdict rests on, ``late_too`` whether labels
-    that were not known in time count; ``subject`` is what the drops are called.
+    ``candidates`` are all shocks of the kind, ``counted`` those in the verdict, ``late_too`` says whether labels that
+    were not known in time count; ``subject`` is the name of the drops.
     """
 
     candidates: Bools
@@ -67,20 +67,20 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """What one endpoint makes of K shocks; arrays of shape (K,).
+    """K shocks by one endpoint; arrays of shape (K,).
 
     Attributes
     ----------
     history
-        The price history, asked with the endpoint's drop and post window.
+        The price history with the endpoint's drop and post windows.
     drops, next_day
-        Drop and aftermath of each shock, and its CAR of the day after day 0.
+        Drop and post-window return of each shock, and its CAR of day +1.
     comparison
-        The drops and the controls of the peers that they name.
+        The drops, and the controls of their peers.
     in_time, counted
-        Whether the label was known before the post window, and which shocks the answer rests on.
+        Whether the label was known before the post window, and which shocks the answer uses.
     late
-        Shocks of the exploratory answer: those labelled after the drop count too.
+        Shocks of the exploratory answer, which include those labelled after the drop.
     """
 
     history: History
@@ -123,23 +123,22 @@ class Shocks:
     tickers : K tuples
         Peers in each portfolio.
     label_reason : (K,) str
-        Why a label cannot count in a confirmatory verdict, as a code of `labels`; empty where it can.
+        Code of the reason why a label cannot count in a confirmatory verdict, see `labels`; empty if it can.
     benchmarks, sets
-        Placebo dates of each shock; portfolios of shocks and placebos formed together, None where no
-        shock has a benchmark.
+        Matched control dates of each shock; portfolios of shocks and control drops, None if no shock has any.
     excess : (K,)
-        X_k over the matched placebos, NaN without a valid benchmark; ``variants`` the same by way to count.
+        X_k over the matched control drops, NaN without a valid comparison; ``variants`` has it by definition.
     case : int or None
         Shock shown as a case study.
     question : str
-        Group of the label in question, known in time: the confirmatory verdict's.
+        Group of the confirmatory verdict: the label in question, known in time.
     endpoints
-        ``A``, the windows of the settings, and ``B``, the drop of day 0 alone where the settings' is another.
+        ``A``, the windows of the settings, and ``B``, the drop of day 0 alone (if the settings differ from it).
     members, counted, verdicts
-        Shocks of each kind with a valid benchmark and those that its verdict counts, (K,) bool, and the
-        verdicts: by group name.
+        By group name: shocks of each kind with a valid comparison and those in its verdict, (K,) bool, and the
+        verdicts.
     balances
-        How alike the drops that each verdict counts and their controls are, by group name.
+        Balance of the drops in each verdict and their controls, by group name.
     """
 
     history: History
@@ -169,7 +168,7 @@ class Shocks:
 
     @property
     def traits(self) -> Floats:
-        """What placebos are matched on, (K, V)."""
+        """The matching variables, (K, V)."""
         return self.endpoints[0].drops.traits
 
     @property
@@ -180,7 +179,7 @@ class Shocks:
 
     @property
     def asked(self) -> Bools:
-        """Shocks of the confirmatory question that have a valid benchmark, (K,)."""
+        """Shocks of the confirmatory question with a valid comparison, (K,)."""
         return self.members[self.question]
 
     @property
@@ -190,7 +189,7 @@ class Shocks:
 
     @property
     def exploratory(self) -> Verdict:
-        """The verdict that counts late labels too."""
+        """The exploratory verdict, which includes late labels."""
         return self.verdicts[self.question + EXPLORATORY]
 
     def by_date(self, values: Floats, mask: Bools) -> Floats:
@@ -199,7 +198,7 @@ class Shocks:
 
 
 def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> Shocks:
-    """Find the drops among the shocks of the headline group, match placebos, and answer the question."""
+    """Find the drops among the shocks of the headline group, match control drops, and answer the question."""
     history = History(computed.returns, computed.selection.excluded, config)
     requests = _lead_requests(computed, headline)
     if not any(requests.values()):
@@ -261,7 +260,7 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
 
 
 def _of_day_0(history: History, fits: Fits, leads: Sequence[Lead]) -> Iterator[tuple[History, PeerDrops, Floats]]:
-    """Yield endpoint B; for news of a bare date the deeper drop of day 0 alone and of day 0 with the day before it."""
+    """Yield endpoint B; for news with a bare date, the larger fall of day 0 and of days -1 and 0 together."""
     own = history.config.windows
     if own.drop == DAY_0 or own.event[0] > DAY_BEFORE[0]:
         return
@@ -283,13 +282,13 @@ def _compared(
     label: Texts,
     case: int | None,
 ) -> tuple[Benchmarks, list[Comparison]]:
-    """Match placebos to the first endpoint's drops, and set those of each beside its controls."""
+    """Match control drops to the first endpoint's drops, and compare the drops of each endpoint with its controls."""
     history, asked = ends[0][0], [drops.qualifies & np.isfinite(drops.post) for _, drops in ends]
     for other in asked[1:]:
         other &= (label == history.config.reversal.label) | (np.arange(len(label)) == case)
     first = asked[0]
     lone = [] if case is None or first[case] else [case]
-    # The case need not be a drop, nor its placebos.
+    # The case and its control days need not be drops.
     of = {k: (tickers[k], k in lone) for k in [*np.flatnonzero(first).tolist(), *lone]}
     named = [{peers[k] for k in np.flatnonzero(marks).tolist()} for marks in asked]
     windows = [of_end.config.windows for of_end, _ in ends]
@@ -312,7 +311,7 @@ def _compared(
 
 
 def event_days(computed: Computed) -> dict[str, Counts]:
-    """Return by peer the days of all events that name it, or a peer that is linked to it by events that name both."""
+    """Return by peer the days of all events that name it, or a peer linked to it by a common event."""
     named: dict[str, set[str]] = {}
     for row in computed.selection.ledger:
         named.setdefault(row.event_id, set()).add(row.ticker)
@@ -328,7 +327,7 @@ def event_days(computed: Computed) -> dict[str, Counts]:
 
 
 def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
-    """Return the shocks with what each verdict counts, and the verdicts."""
+    """Return the shocks with their verdicts and the shocks counted in each."""
     rule, own, matched = config.reversal, shocks.comparison, np.isfinite(shocks.excess)
     known = matched if rule.estimator == "matched" else own.comparable(len(shocks.label))
     kinds = _kinds(shocks, rule.label, known)
@@ -339,7 +338,7 @@ def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
         balances={name: balance(own.of(kind.counted), moderated=own.moderated) for name, kind in kinds.items()},
     )
     verdicts = {name: _answer(shocks, headline, config, name, kind, known) for name, kind in kinds.items()}
-    # Lists are drawn with controls that all events share.
+    # Lists for the power are drawn with controls that all events share.
     if rule.estimator != "matched" and rule.controls == "all":
         past = past_of(own, rule.drop_k, rule.drop_min)
         for name in (shocks.question, shocks.question + EXPLORATORY):
@@ -349,7 +348,7 @@ def _answered(shocks: Shocks, headline: Sample, config: StudyConfig) -> Shocks:
 
 
 def named_peers(leads: Sequence[Lead], headline: Sample, config: StudyConfig) -> list[tuple[str, ...]]:
-    """Peers of the headline group that the lead of each shock names, whether they have prices then or not."""
+    """Peers of the headline group that the lead of each shock names, with or without prices."""
     every = set(headline.abnormal.panel.ticker.tolist())
     spelt = {name: peer.ticker for peer in config.peers for name in (peer.ticker, *peer.aliases)}
     named = [{spelt.get(name, name) for name in lead.event.tickers} for lead in leads]
@@ -357,7 +356,7 @@ def named_peers(leads: Sequence[Lead], headline: Sample, config: StudyConfig) ->
 
 
 def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Request]]:
-    """Firm-events of the headline group that set their shock off."""
+    """Firm-events of the headline group in the leads of shocks."""
     panel = headline.abnormal.panel
     wanted = set(zip(panel.event_id[panel.lead].tolist(), panel.ticker[panel.lead].tolist(), strict=True))
     return {
@@ -366,7 +365,7 @@ def _lead_requests(computed: Computed, headline: Sample) -> dict[str, list[Reque
 
 
 def label_reasons(leads: Sequence[Lead], computed: Computed, headline: Sample, config: StudyConfig) -> Texts:
-    """Why each label cannot count in a confirmatory verdict, from the exchanges that its shock has reached."""
+    """Return why each label cannot count in a confirmatory verdict, using the exchanges of its shock."""
     counting = counted_markets(headline.abnormal.panel, computed.selection.requests)
     reached = {
         lead.event.event_id: sorted({mic for row in lead.rows for mic in counting.get(row.event_id, ())})
@@ -376,7 +375,7 @@ def label_reasons(leads: Sequence[Lead], computed: Computed, headline: Sample, c
 
 
 def _case(fallen: Drops, label: Texts, rule: Reversal) -> int | None:
-    """The shock named in the settings, else the newest drop of the label asked about, else its or any newest fall."""
+    """The shock named in the settings, else the newest drop with the label in question, else the newest fall."""
     named = np.flatnonzero(fallen.shock_id == rule.case)
     if len(named):
         return int(named[0])
@@ -387,7 +386,7 @@ def _case(fallen: Drops, label: Texts, rule: Reversal) -> int | None:
 
 
 def variant_means(shocks: Shocks, mask: Bools) -> dict[str, float]:
-    """Mean excess over the marked shocks by way to count, NaN where none has it."""
+    """Mean excess over the marked shocks by definition; NaN if no shock has it."""
     means = {}
     for name, values in shocks.variants.items():
         known = values[mask & np.isfinite(values)]
@@ -396,13 +395,13 @@ def variant_means(shocks: Shocks, mask: Bools) -> dict[str, float]:
 
 
 def sign_flips(shocks: Shocks, mask: Bools) -> list[str]:
-    """Names of the ways to count under which the mean has the other sign than with simple returns."""
+    """Definitions by which the mean has the opposite sign to that with simple returns."""
     means = variant_means(shocks, mask)
     return [name for name, value in means.items() if value * means["simple"] < 0]
 
 
 def _kinds(shocks: Shocks, asked: str, known: Bools) -> dict[str, Kind]:
-    """Kinds of drops that get a verdict, by the name of their group; ``known`` (K,) marks what can be compared."""
+    """Kinds of drops with a verdict, by group name; ``known`` (K,) marks shocks that can be compared."""
     label, in_time = shocks.label, shocks.in_time
     counted = shocks.drops.qualifies & known
 
@@ -452,7 +451,7 @@ def _answer(shocks: Shocks, headline: Sample, config: StudyConfig, name: str, ki
 
 
 def _by_sets(shocks: Shocks, mask: Bools, config: StudyConfig) -> dict[str, Any]:
-    """Return what the matched placebos say of the marked shocks."""
+    """Return the evidence from matched control drops for the marked shocks."""
     fallen, rows = shocks.drops, np.flatnonzero(mask)
     day0 = fallen.day0[rows]
     post, sets = date_sets(day0, fallen.post[rows], [shocks.benchmarks.placebos(int(k)) for k in rows])
@@ -469,7 +468,7 @@ def _by_sets(shocks: Shocks, mask: Bools, config: StudyConfig) -> dict[str, Any]
 
 
 def _effective(headline: Sample, shock_id: Texts, config: StudyConfig) -> float:
-    """N_eff of the firm-events that set these shocks off, over the post window."""
+    """N_eff of the lead firm-events of these shocks, over the post window."""
     panel = headline.abnormal.panel
     own = np.isin(panel.shock_id, shock_id) & panel.lead
     if own.sum() < 2:
@@ -478,7 +477,7 @@ def _effective(headline: Sample, shock_id: Texts, config: StudyConfig) -> float:
 
 
 def without_overlaps(asked: Bools, shock_id: Texts, overlaps: Sequence[str]) -> Bools:
-    """Keep the first of shocks whose post windows overlap: they would count the same days twice."""
+    """Keep the first of shocks whose post windows overlap, so that no day counts twice."""
     kept = asked.copy()
     for k, earlier in enumerate(overlaps):
         if earlier and kept[shock_id == earlier].any():

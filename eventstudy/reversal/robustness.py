@@ -1,4 +1,4 @@
-"""The excess of page 1 by other estimators, and under other choices of measurement."""
+"""The excess of page 1 by other estimators and other definitions."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from eventstudy.reversal.permutation import ENUMERATED, date_sets, excess, sets_
 from eventstudy.reversal.question import Shocks
 
 NAN = float("nan")
-#: Steps of Newton's method, and how near the weighted means must come.
+#: Largest number of steps of Newton's method, and tolerance of the weighted means.
 STEPS, NEAR = 50, 1e-9
-#: A donor may lack so much of the estimation window, and nothing of the post window.
+#: Largest missing share of the estimation window of a donor; the post window must be complete.
 MOST_MISSING = 0.1
-#: Days whose donors are cut at once, and random numbers that are held at once.
+#: Number of days whose donors are cut at a time, and number of random numbers at a time.
 DAYS, BLOCK = 400, 2_000_000
 MODELS = ("market", "market_adjusted", "mean_adjusted")
 POST_WINDOWS: tuple[Window, ...] = ((2, 5), (2, 10), (2, 20))
@@ -37,7 +37,7 @@ DateSets = tuple[Floats, list[Floats]]
 
 
 def robustness(shocks: Shocks, group: str, gaps: Gaps | Reason, config: StudyConfig) -> Iterator[Measure]:
-    """Yield the mean excess of one kind of drops by each estimator, whichever the verdict rests on."""
+    """Yield the mean excess of one kind of drops by each estimator."""
     falls, mask = shocks.comparison, shocks.counted[group]
     dates = len(np.unique(shocks.drops.day0[mask]))
     found = falls.excess(mask)
@@ -60,8 +60,8 @@ def _by_days(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
     Notes
     -----
     Jaffe (1974), Mandelker (1974): on each calendar day d the mean a_d of the abnormal returns of all shocks whose
-    post window holds it, each the weighted mean of its peers. The alpha is the mean of a_d over the D days, its error
-    s(a_d) / sqrt(D), t(D - 1). Days count alike however many shocks are open, and no control is taken off.
+    post window contains it, each the weighted mean of its peers. The alpha is the mean of a_d over the D days, its
+    standard error s(a_d) / sqrt(D), t(D - 1). Days have equal weights, and no control return is subtracted.
     """
     portfolios, (first, last) = shocks.portfolios, config.windows.post
     abnormal, members = portfolios.abnormal, portfolios.members
@@ -79,7 +79,7 @@ def _by_days(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
 
 
 def _by_sets(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
-    """Return the mean over matched placebo sets and the p-value of their permutation."""
+    """Return the mean over matched sets and the p-value of their permutation."""
     mask, drops = shocks.members[group], shocks.drops
     x, sets = shocks.by_date(shocks.excess, mask), [shocks.benchmarks.placebos(int(k)) for k in np.flatnonzero(mask)]
     _, test = sets_test(drops.day0[mask], drops.post[mask], sets, draws=config.tests.draws, seed=config.study.seed)
@@ -88,12 +88,12 @@ def _by_sets(shocks: Shocks, group: str, config: StudyConfig) -> Measure:
 
 
 def weighted(falls: Falls, *, level: float = 0.05) -> tuple[float, float, float, float]:
-    """Mean excess over controls with entropy weights, its interval and p; NaN where no weights make the means equal.
+    """Mean excess over controls with entropy weights, its interval and p; NaN if no weights make the means equal.
 
     Notes
     -----
     Hainmueller (2012): w maximises the entropy -sum w log w under sum w = 1 and equal means of drops and weighted
-    controls in the traits of the regression: shares of the strata, S and run-up. With z as in the regression,
+    controls in the characteristics of the regression: shares of the strata, S and run-up. With z as in the regression,
 
         effect = (mean z_event - sum w_j z_j) / mean(1 / (m_i sqrt(L))),
 
@@ -119,7 +119,7 @@ def weighted(falls: Falls, *, level: float = 0.05) -> tuple[float, float, float,
 
 
 def entropy_weights(x: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Weights (N,) nearest to equal ones under which the columns of ``x`` (N, p) have these means; None without any."""
+    """Entropy weights (N,) for which the columns of ``x`` (N, p) have the given means; None if there are none."""
     spread = x.std(axis=0)
     c = (x - target) / np.where(spread > 0, spread, 1.0)
     slope = np.zeros(c.shape[1])
@@ -141,10 +141,10 @@ def entropy_weights(x: NDArray[np.float64], target: NDArray[np.float64]) -> NDAr
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """Peers less their synthetic controls over the post window, by row of the study's comparison, (N,).
+    """Peers minus their synthetic controls over the post window, by row of the study's comparison, (N,).
 
     ``scale`` is the standard deviation of such a gap, from the mean of two daily ones as in the regression: that of the
-    estimation window and the exponentially weighted one at the close of the drop. NaN where no donor has the days.
+    estimation window and the exponentially weighted one at the close of the drop. NaN if no donor has the days.
     """
 
     gap: Floats
@@ -153,7 +153,7 @@ class Gaps:
 
 
 def synthetic_gaps(shocks: Shocks) -> Gaps | Reason:
-    """Set every drop and control of a study beside its own weighted donors; why not, where none are named.
+    """Return the gaps of all drops and controls to their weighted donors, or a reason if no donors are named.
 
     Notes
     -----
@@ -234,14 +234,14 @@ def gap_of(own: Floats, donors: Floats, config: StudyConfig) -> tuple[float, flo
 
 
 def donor_weights(own: Floats, donors: Floats) -> Floats:
-    """Weights (J,), none negative, of sum one, that bring ``donors`` (T, J) nearest to ``own`` (T,).
+    """Non-negative weights (J,) with sum one that minimise the distance of ``donors`` (T, J) to ``own`` (T,).
 
     Notes
     -----
-    As sum w = 1, own - donors w = Z w with Z = own - donors. For v of sum s, |Z v|^2 + (1 - s)^2 is least in the
-    direction of the w that is sought, whatever s is: one non-negative least squares fit gives it exactly.
+    As sum w = 1, own - donors w = Z w with Z = own - donors. For v with sum s, |Z v|^2 + (1 - s)^2 is smallest in the
+    direction of the solution w for every s, so one non-negative least squares fit gives it exactly.
     """
-    # Slow to load, and most studies name no donors.
+    # Imported here because it loads slowly and most studies name no donors.
     from scipy.optimize import nnls
 
     gap = own[:, None] - donors
@@ -253,9 +253,9 @@ def donor_weights(own: Floats, donors: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """Drops and controls that stand for each other: gaps over their scales, (n,), drops first, one a week.
+    """Exchangeable drops and controls: standardised gaps, (n,), drops first, one for each week.
 
-    ``cluster`` (n,) is the slide of each, ``share`` the drops' weights, one for each of them.
+    ``cluster`` (n,) is the slide of each, ``share`` the weights of the drops.
     """
 
     z: Floats
@@ -264,14 +264,14 @@ class Stratum:
 
 
 def by_synthetic(shocks: Shocks, group: str, gaps: Gaps | Reason, config: StudyConfig) -> Measure:
-    """Return the mean gap of one kind of drops over that of their controls, with the p of its rank among controls.
+    """Return the mean gap of one kind of drops minus that of their controls, with its p among controls.
 
     Notes
     -----
-    With z the gap over its scale, T is the mean over the weeks of the drops of z less the mean z of the controls. Its
-    p is two-sided, the share of random choices of other falls of the same strata, one of each slide at most, with
-    |T*| >= |T|; what is not chosen is then the control. Falls that share days, donors and peers stay together, so
-    correlation across securities leaves the level alone.
+    With z the standardised gap, T is the mean z over the weeks of the drops minus the mean z of the controls. Its
+    two-sided p is the share of random choices of other falls of the same strata, at most one from each slide, with
+    |T*| >= |T|; the remaining falls are then the controls. Falls share days, donors and peers, so correlation across
+    securities does not affect the level.
     """
     comparison, counted = shocks.comparison, shocks.counted[group]
     if isinstance(gaps, Reason) or not counted.any():
@@ -300,7 +300,7 @@ def by_synthetic(shocks: Shocks, group: str, gaps: Gaps | Reason, config: StudyC
 
 
 def _placed(shocks: Shocks, events: Places, known: Bools) -> Iterator[tuple[Places, Places]]:
-    """Yield the drops of each stratum with its controls; each drop alone where those must be over before it."""
+    """Yield the drops of each stratum with its controls; each drop separately if controls must be over before it."""
     comparison = shocks.comparison
     falls, control = comparison.falls, known & (comparison.shock < 0)
     for name in np.unique(falls.stratum[events]).tolist():
@@ -311,7 +311,7 @@ def _placed(shocks: Shocks, events: Places, known: Bools) -> Iterator[tuple[Plac
 
 
 def placebo_p(strata: Sequence[Stratum], *, draws: int, seed: int) -> float:
-    """Two-sided p of the sum over strata of the drops' shares times z less the mean z of what is not chosen."""
+    """Two-sided p of the sum over strata of weighted z of the drops minus the mean z of the controls."""
     rng = np.random.default_rng(seed)
     found, others = 0.0, np.zeros(draws)
     for own in strata:
@@ -324,7 +324,7 @@ def placebo_p(strata: Sequence[Stratum], *, draws: int, seed: int) -> float:
 
 
 def _drawn(own: Stratum, draws: int, rng: np.random.Generator) -> Floats:
-    """T* of random choices: falls in random order, of each cluster the first, as many as there are drops, (draws,)."""
+    """T* of random choices, (draws,): falls in random order, the first of each cluster, as many as there are drops."""
     order: Places = np.argsort(own.cluster, kind="stable")
     z, k = own.z[order], len(own.share)
     starts = np.flatnonzero(np.diff(own.cluster[order], prepend=-1))
@@ -341,7 +341,7 @@ def _drawn(own: Stratum, draws: int, rng: np.random.Generator) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Specification:
-    """Mean excess of the drops in question under one way to measure it, with its 95 % t interval over dates.
+    """Mean excess of the drops in question by one specification, with its 95 % t interval over dates.
 
     ``joint_p`` is the same for all: the share of permutations within the matched sets under which the
     median over the specifications is as far from zero as observed.
@@ -361,13 +361,13 @@ class Specification:
 
 
 def specification_curve(shocks: Shocks, config: StudyConfig) -> list[Specification]:
-    """Measure windows × models × returns × intercepts on the same shocks and placebo dates.
+    """Measure windows × models × returns × intercepts on the same shocks and control dates.
 
     Notes
     -----
     Simonsohn, Simmons and Nelson (2020): the median over specifications is tested by permuting once,
-    here which member of a matched set is the event, for all specifications together, so that their
-    dependence is kept. Intercepts differ only for models that have one.
+    which member of a matched set is the event, for all specifications together, so that their dependence is preserved.
+    Intercepts differ only for models that have one.
     """
     if shocks.sets is None or not shocks.asked.any():
         return []
@@ -406,7 +406,7 @@ def specification_curve(shocks: Shocks, config: StudyConfig) -> list[Specificati
 
 
 def _formed(shocks: Shocks, config: StudyConfig, model: str, kind: str, alpha: str) -> MatchedSets | None:
-    """Portfolios of shocks and placebos under other settings; None where the model cannot be fitted."""
+    """Portfolios of shocks and control drops with other settings; None if the model cannot be fitted."""
     config = replace(config, model=replace(config.model, name=model, alpha=alpha))  # type: ignore[arg-type]
     panel = as_kind(shocks.history.panel, kind, config.model)
     history, days = replace(shocks.history, config=config, panel=panel), shocks.benchmarks.days_of(shocks.asked)
@@ -417,7 +417,7 @@ def _formed(shocks: Shocks, config: StudyConfig, model: str, kind: str, alpha: s
 
 
 def _asked(shocks: Shocks, formed: MatchedSets, window: Window) -> DateSets:
-    """CARs of the dates in question and of each one's placebos; a placebo lost in one set is NaN."""
+    """CARs of the dates in question and of their control drops; a control drop missing in one specification is NaN."""
     car, rows = formed.portfolios.car(window), np.flatnonzero(shocks.asked)
     return date_sets(shocks.drops.day0[rows], car[formed.event[rows]], [car[formed.placebos[int(k)]] for k in rows])
 

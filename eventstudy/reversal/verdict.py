@@ -1,4 +1,4 @@
-"""One of four verdicts on what followed the drops in question, and how often such a list has one."""
+"""The verdict on the returns after the drops in question, and its power for such a list."""
 
 from __future__ import annotations
 
@@ -36,37 +36,38 @@ from eventstudy.reversal.permutation import (
 )
 
 REVERSAL, DRIFT, EQUIVALENT, INCONCLUSIVE = "reversal", "drift", "equivalent to none", "inconclusive"
-#: Two round trips at 0.2 % a side: a smaller move is worth nothing to anybody.
+#: Two round trips at 0.2 % a side; smaller effects do not cover the costs of a trade.
 SMALLEST_MARGIN = 0.008
 #: Two-sided level of a verdict.
 LEVEL = 0.05
-#: Effects that the dates needed are told for.
+#: Effects for which the number of dates needed is given.
 EFFECTS = {"two": 0.02, "five": 0.05, "ten": 0.10}
-#: How pseudo-events are drawn among the drops: any of them, the first of each slide, or one of each whole slide,
-#: which no one could have done in time.
+#: Numbers that a verdict takes over from the regression, by name.
+OF_REGRESSION = tuple("effect se df p_value p_greater mde k_eff prior_sd n_controls n_clusters rank among".split())
+#: Placements of pseudo-events: any drop, the first of each slide, or one from each whole slide (looks ahead).
 PLACEMENTS = ("day", "first", "slide")
-#: Lists that are drawn for a study's own.
+#: Number of lists that are drawn for a study.
 DRAWS = 200
-#: With more falls fewer lists are drawn, in proportion, but so many at least: 200 of them take a quarter of a minute.
+#: With more falls proportionally fewer lists are drawn, down to a minimum; 200 lists take about 15 seconds.
 MOST_FALLS, FEWEST_DRAWS = 10_000, 40
-#: Pairs of controls that two events of a drawn list are ranked among.
+#: Number of pairs of controls for ranking the events of two weeks in a drawn list.
 PAIRS = 999
-#: Power of lists by what went in: a study that is run again in one process does not pay for it twice.
-_KNOWN: dict[str, dict[str, float]] = {}
+#: Cache of the power by its inputs, for repeated runs in one process.
+_POWER: dict[str, dict[str, float]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One of four answers with what it rests on; numbers are decimal returns.
+    """One of four answers with its numbers; returns are decimals.
 
-    ``effect`` is the mean excess over comparable falls by ``estimator``: the regression over all of them, the
-    rank among them for one or two dates, or matched placebo sets. ``interval`` is its 95 % t interval,
-    ``p_value`` two-sided, by the test that ``p_name`` names, ``p_floor`` the smallest that this p can be, and
-    ``p_greater`` the one-sided p towards a reversal. ``mde`` rests on the standard error of the effect; where
-    there is none on ``se_placebos``, the one that the spread of the controls or placebos gives it. ``needed`` are
-    the dates by which each of `EFFECTS` would be found, by that error and its degrees of freedom. ``sd`` is the
-    spread between the dates. ``sentence``, ``ladder`` (what so many dates can show) and ``more_data`` (what more
-    of them would) are reasons without words, ``reason`` a code for why no date entered, empty where one did.
+    ``effect`` is the mean excess over control drops by ``estimator``: the regression, the rank for dates in one or two
+    weeks, or matched sets. ``interval`` is its 95 % t interval, ``p_value`` two-sided, from the test ``p_name``,
+    ``p_floor`` its smallest possible value, and ``p_greater`` the one-sided p towards a reversal. ``mde`` uses the
+    standard error of the effect, or ``se_placebos`` (from the spread of the control drops) if there is none.
+    ``needed`` are the numbers of dates at which each of `EFFECTS` would be found, by the same error and degrees of
+    freedom. ``sd`` is the spread between the dates. ``sentence``, ``ladder`` (what this number of dates can show) and
+    ``more_data`` (what more dates would show) are reasons. ``reason`` is the code of the reason if no date entered,
+    else empty.
     """
 
     kind: str
@@ -108,28 +109,28 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a verdict rests on: K dates that can be compared.
+    """Input of a verdict: K dates that can be compared.
 
     Attributes
     ----------
     subject : Reason
-        What the drops are called; its code with ``_one`` at the end names a single one of them.
+        Name of the drops; its code with ``_one`` at the end names a single drop.
     excess, drop : (K,)
         Excess and CARs of the drops.
     falls
-        The regression over all comparable falls; without it the verdict rests on matched placebo drops.
+        The regression over all control drops; without it the verdict uses matched control drops.
     unbalanced
-        Traits in which the drops differ from the controls even after adjustment, see `weights.balance`.
+        Characteristics in which the drops differ from the controls after adjustment, see `controls.balance`.
     attainable : int
-        Most dates that the history can give, 0 where unknown.
+        Largest number of dates that the history can give, 0 if unknown.
     other_measures
-        Mean excess with log returns, as BHAR and so on: a reversal (drift) needs all of one sign.
+        Mean excess with log returns, BHAR and so on; a reversal (drift) needs the same sign for all.
     n_events : int
-        Firm-events behind the K shocks, ``n_placebos`` the placebo dates, ``rank`` that of a single
-        shock among its matched drops, the strongest rebound first.
+        Number of firm-events in the K shocks; ``n_placebos`` is that of control dates; ``rank`` is the rank of a
+        single shock among its matched control drops, the strongest rebound first.
     n_candidates, n_drops, n_late, n_undated, n_unmatched : int
         Shocks of this kind; those that were drops; drops left out because their label was not known in
-        time; those of them whose label carries no time at all; drops without a benchmark.
+        time; those of them whose label has no time; drops without a valid comparison.
     """
 
     subject: Reason
@@ -154,20 +155,24 @@ class Evidence:
 
 
 def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
-    """Say what the excess over comparable falls allows, by the estimator that the evidence has."""
-    x, k = evidence.excess, len(evidence.excess)
+    """Return the verdict on the excess over control drops, by the estimator of the evidence."""
+    x, k, found = evidence.excess, len(evidence.excess), evidence.falls
+    sd = float(x.std(ddof=1)) if k > 1 else math.nan
+    # Standard error of one date, and the degrees of freedom as a share of K - 1.
+    between, df_share = found.per_date(k) if found else (evidence.spread.se if k == 1 else sd, 1.0)
+    needed = _needed(between, df_share)
     shared = {
         "n_dates": k,
         "n_events": evidence.n_events,
         "n_effective": evidence.n_effective,
-        "sd": float(x.std(ddof=1)) if k > 1 else math.nan,
+        "sd": sd,
         "margin": smallest_margin(evidence.drop),
         "reason": "" if k else _why_nothing(evidence),
         "attainable": evidence.attainable,
+        "needed": needed,
+        "more_data": _more_data(evidence, between, needed),
     }
-    if evidence.falls is None:
-        return _of_sets(evidence, shared, seed=seed, draws=draws)
-    return _of_falls(evidence, evidence.falls, shared)
+    return _of_falls(evidence, found, shared) if found else _of_sets(evidence, shared, seed=seed, draws=draws)
 
 
 def smallest_margin(drop: Floats) -> float:
@@ -176,54 +181,41 @@ def smallest_margin(drop: Floats) -> float:
 
 
 def kind_of(found: Excess, margin: float) -> str:
-    """Return which of the four verdicts the regression over all comparable falls allows, see `verdict`."""
+    """Return which of the four verdicts follows from the regression, see `verdict`."""
     if found.se > 0 and found.p_value <= LEVEL:
         return REVERSAL if found.effect > 0 else DRIFT
     return EQUIVALENT if found.equivalence_p(margin) <= LEVEL else INCONCLUSIVE
 
 
 def _of_falls(evidence: Evidence, found: Excess, shared: Mapping[str, Any]) -> Verdict:
-    """Answer by the regression over all comparable falls.
+    """Return the verdict by the regression over all control drops.
 
     Notes
     -----
     Reversal (drift): dates of at least three weeks, the two-sided p is at most 5 % and the effect is positive
     (negative). Equivalent to none: its 90 % interval lies within the margin (two one-sided tests, Schuirmann
-    1987). Else inconclusive, with the smallest effect that 80 % power would have found; all from one standard
-    error with its degrees of freedom. Dates of one or two weeks are ranked, and never more than inconclusive.
+    1987). Else inconclusive, with the smallest effect found with 80 % power. All use one standard error with its
+    degrees of freedom. Dates in one or two weeks are ranked and always inconclusive.
     """
     k, margin, ranked = len(evidence.excess), shared["margin"], found.rank > 0
     kind = kind_of(found, margin)
     shrunk, p_costs = found.shrunken(SMALLEST_MARGIN)
-    between, df_share = found.per_date(k)
-    needed = _needed(between, df_share)
+    traits = Reason.join([Reason(f"trait.{name}") for name in evidence.unbalanced], ", ")
+    unlike = Reason("ladder.unbalanced", traits=traits) if evidence.unbalanced else Reason()
     return Verdict(
         **shared,
+        **{name: getattr(found, name) for name in OF_REGRESSION},
         kind=kind,
         sentence=_sentence_of_falls(evidence, found, kind, margin),
-        effect=found.effect,
         interval=(found.lower, found.upper),
-        p_value=found.p_value,
         p_name=found.test,
-        p_greater=found.p_greater,
         p_floor=found.p_floor if ranked else math.nan,
         equivalence_p=found.equivalence_p(margin),
         se_placebos=found.spread,
-        mde=found.mde,
-        needed=needed,
-        ladder=Reason.join([_ladder_of_falls(k, found), _unlike(evidence.unbalanced)], " "),
-        more_data=_more_data(evidence, between, needed),
+        ladder=Reason.join([_ladder_of_falls(k, found), unlike], " "),
         estimator="rank" if ranked else "regression",
-        se=found.se,
-        df=found.df,
-        k_eff=found.k_eff,
-        n_controls=found.n_controls,
-        n_clusters=found.n_clusters,
-        rank=found.rank,
-        among=found.among,
         shrunk=shrunk,
         p_costs=p_costs,
-        prior_sd=found.prior_sd,
     )
 
 
@@ -251,7 +243,7 @@ def _sentence_of_falls(evidence: Evidence, found: Excess, kind: str, margin: flo
 
 
 def _ladder_of_falls(k: int, found: Excess) -> Reason:
-    """Notice on what dates of so many weeks can show."""
+    """Return a note on what this number of dates can show."""
     if k == 0:
         return Reason("ladder.none")
     if not found.se > 0:
@@ -263,15 +255,8 @@ def _ladder_of_falls(k: int, found: Excess) -> Reason:
     return Reason("ladder.moderate" if k < 30 else "")
 
 
-def _unlike(traits: tuple[str, ...]) -> Reason:
-    """Name the traits in which drops and controls differ."""
-    if not traits:
-        return Reason()
-    return Reason("ladder.unbalanced", traits=Reason.join([Reason(f"trait.{name}") for name in traits], ", "))
-
-
 def _of_sets(evidence: Evidence, shared: Mapping[str, Any], *, seed: int, draws: int) -> Verdict:
-    """Answer by matched placebo sets.
+    """Return the verdict by matched sets.
 
     Notes
     -----
@@ -279,16 +264,14 @@ def _of_sets(evidence: Evidence, shared: Mapping[str, Any], *, seed: int, draws:
     matched permutation's two-sided p is at most 5 %, and simple, log and buy-and-hold returns agree
     in sign. Equivalent to none: at least six dates and the 90 % interval lies within the margin, the
     larger of a quarter of the mean drop and two round trips' cost (two one-sided tests, Schuirmann
-    1987). Else inconclusive, with the smallest effect that 80 % power would have found: by a t test
-    over the dates, or where there is one, of that date against its placebos.
+    1987). Else inconclusive, with the smallest effect found with 80 % power: by a t test over the dates, or for one
+    date from the spread of its control drops.
     """
     x, k, sd, margin = evidence.excess, len(evidence.excess), shared["sd"], shared["margin"]
     flip = sign_flip_p(x, sign_vectors(k, draws=draws, rng=np.random.default_rng(seed))) if k > 1 else math.nan
     test, spread = evidence.permutation, evidence.spread
     mde = minimum_detectable_effect(sd, k) if k != 1 else detectable(spread.se, spread.df)
     kind = _kind(evidence, margin)
-    between = spread.se if k == 1 else sd
-    needed = _needed(between)
     return Verdict(
         **shared,
         kind=kind,
@@ -304,9 +287,7 @@ def _of_sets(evidence: Evidence, shared: Mapping[str, Any], *, seed: int, draws:
         n_placebos=evidence.n_placebos,
         se_placebos=spread.se,
         mde=mde,
-        needed=needed,
         ladder=_ladder(evidence, sd, mde),
-        more_data=_more_data(evidence, between, needed),
         estimator="matched",
     )
 
@@ -356,7 +337,7 @@ def _sentence(evidence: Evidence, kind: str, flip: float, mde: float, margin: fl
 
 
 def _one(subject: Reason) -> Reason:
-    """Return what a single drop of a kind is called."""
+    """Return the name of a single drop of a kind."""
     return Reason(f"{subject.code}_one", **subject.fields)
 
 
@@ -378,7 +359,7 @@ def _nothing_to_test(evidence: Evidence) -> Reason:
 
 
 def _why_nothing(evidence: Evidence) -> str:
-    """Return a code for why no date entered."""
+    """Return the code of the reason why no date entered."""
     if not evidence.n_candidates:
         return "no_candidates"
     if not evidence.n_drops:
@@ -389,7 +370,7 @@ def _why_nothing(evidence: Evidence) -> str:
 
 
 def _ladder(evidence: Evidence, sd: float, mde: float) -> Reason:
-    """Notice on what K dates can show, printed with every verdict."""
+    """Return a note on what K dates can show, printed with every verdict."""
     k = len(evidence.excess)
     if k == 0:
         return Reason("ladder.none")
@@ -403,22 +384,23 @@ def _ladder(evidence: Evidence, sd: float, mde: float) -> Reason:
     return Reason("ladder.moderate" if k < 30 else "")
 
 
-def _needed(between: float, df_share: float = 1.0) -> dict[str, int]:
-    """Dates by which each of `EFFECTS` would be found, from the standard error ``between`` of one of them."""
+def _needed(between: float, df_share: float) -> dict[str, int]:
+    """Numbers of dates at which each of `EFFECTS` would be found, from the standard error ``between`` of one date."""
     if not between > 0:
         return {}
     return {name: dates_needed(between, effect, df_share=df_share) for name, effect in EFFECTS.items()}
 
 
 def _more_data(evidence: Evidence, between: float, needed: Mapping[str, int]) -> Reason:
-    """Dates needed by the standard error ``between`` of one date, and which of them the history cannot give."""
+    """Return a note on the dates needed, from the standard error ``between`` of one date, and on the limits of the
+    history."""
     k, falls = len(evidence.excess), evidence.falls
     if evidence.n_unmatched and not k:
         return Reason("more.no_controls" if falls else "more.unmatched", n=evidence.n_unmatched)
     if not needed:
         return Reason("more.unknown")
     by = "dates" if k > 1 and not (falls and falls.rank) else "controls" if falls else "placebos"
-    # Two digits: the spread is not known better.
+    # Rounded to two digits, since the spread is not known more precisely.
     about = {name: int(float(f"{dates:.2g}")) for name, dates in needed.items()}
     told = Reason(f"more.{by}", sd=between, **about)
     most = evidence.attainable
@@ -433,10 +415,10 @@ def _more_data(evidence: Evidence, between: float, needed: Mapping[str, int]) ->
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """All falls of one or several peer sets, none of them an event.
+    """All falls of one or several peer sets, without events.
 
     ``drop`` (N,) holds the CARs of the drop window, ``can`` (N,) marks the falls that are drops by the rule;
-    ``moderated`` says how lists are judged, see `estimator.estimate`.
+    ``moderated`` is that of `estimator.estimate` for the lists.
     """
 
     falls: Falls
@@ -450,7 +432,7 @@ class Past:
 
 
 def past_of(own: Comparison, drop_k: float | Floats, drop_min: float | Floats) -> Past:
-    """Return the controls of a study, those marked that are drops by size; the share of falling peers is not asked.
+    """Return the controls of a study, and which of them are drops by size (the share of falling peers is not used).
 
     The limits are those of the settings, one for all falls or one for each, (N,).
     """
@@ -473,8 +455,8 @@ def draw_events(
     Parameters
     ----------
     wanted
-        Events to ask for in each stratum, or in all of them together; fewer where there are no more drops. Of
-        events of one family whose post windows overlap the first stays, as in a study.
+        Requested numbers of events in each stratum, or in all together; fewer if there are not enough drops. Of events
+        of one family with overlapping post windows the first is kept, as in a study.
     """
     falls, family = past.falls, past.falls.families
     drawn: list[int] = []
@@ -493,7 +475,7 @@ def draw_events(
 
 
 def _placed(past: Past, name: str, placement: str, rng: np.random.Generator) -> Places:
-    """Rows of a stratum's drops, one of each slide unless any drop may be drawn, in order of their sessions."""
+    """Rows of a stratum's drops in order of their sessions, one from each slide unless any drop may be drawn."""
     own = np.flatnonzero(past.can & (past.falls.stratum == name))
     own = own[np.argsort(past.falls.session[own], kind="stable")]
     if placement == "day" or not len(own):
@@ -504,7 +486,7 @@ def _placed(past: Past, name: str, placement: str, rng: np.random.Generator) -> 
 
 
 def as_list(falls: Falls, events: Places) -> Falls:
-    """Return the falls with these rows as events, without the controls that they rule out."""
+    """Return the falls with these rows as events, without controls near them."""
     event = np.zeros(len(falls), dtype=np.bool_)
     event[events] = True
     gap = _gaps(falls, events)
@@ -513,16 +495,17 @@ def as_list(falls: Falls, events: Places) -> Falls:
 
 
 def shares(falls: Falls) -> Floats:
-    """Share of an event's post window in that of each fall, (N,): one for events, less for controls before them."""
+    """Common share of each fall's post window with that of an event, (N,): one for events, less for earlier
+    controls."""
     gap = np.abs(_gaps(falls, np.flatnonzero(falls.event)))
     share: Floats = np.maximum(1.0 - gap / falls.length, 0.0).max(axis=1, initial=0.0)
     return share
 
 
 def judged(past: Past, events: Places, effects: tuple[float, ...], *, seed: int) -> list[tuple[Excess, str]]:
-    """Judge one list as a study's own is: what was estimated, and the verdict.
+    """Return estimate and verdict of one list, as for a study.
 
-    Each of the effects is put into the events' post windows, spread evenly over the days.
+    Each effect is added to the events' post windows, spread evenly over the days.
     """
     listed, margin = as_list(past.falls, events), smallest_margin(past.drop[events])
     share = shares(listed)
@@ -532,17 +515,17 @@ def judged(past: Past, events: Places, effects: tuple[float, ...], *, seed: int)
 
 
 def power(past: Past, wanted: Mapping[str, int], *, seed: int, draws: int = DRAWS) -> dict[str, float]:
-    """Return the share of lists like a study's own in which a true effect is called a reversal, by the effect.
+    """Return for each true effect the share of lists like the study's in which the verdict is "reversal".
 
     Parameters
     ----------
     past
-        Falls of the study's peers with no event of it near.
+        Falls of the study's peers away from its events.
     wanted
-        Dates behind the study's verdict, by stratum; without any nothing is told, and one or two are never called
-        a reversal.
+        Numbers of dates in the study's verdict, by stratum. Without dates the result is empty; one or two dates never
+        give a reversal.
     draws
-        Lists, with more than `MOST_FALLS` falls in the strata fewer.
+        Number of lists; fewer with more than `MOST_FALLS` falls in the strata.
     """
     past = past.take(np.isin(past.falls.stratum, list(wanted)))
     if not sum(wanted.values()) or not past.can.any():
@@ -552,14 +535,14 @@ def power(past: Past, wanted: Mapping[str, int], *, seed: int, draws: int = DRAW
     effects = tuple(EFFECTS.values())
     draws = min(draws, max(FEWEST_DRAWS, draws * MOST_FALLS // len(past.falls)))
     key = _digest(past, wanted, seed, draws)
-    if key not in _KNOWN:
+    if key not in _POWER:
         rng = np.random.default_rng(seed)
-        # Sums of the linear algebra depend on the number of threads, which small products do not need.
+        # One thread, because sums depend on the number of threads and small products do not need more.
         with threadpool_limits(1, "blas"):
             lists = [judged(past, draw_events(past, wanted, rng), effects, seed=seed) for _ in range(draws)]
         kinds = np.array([[kind == REVERSAL for _, kind in one] for one in lists])
-        _KNOWN[key] = {f"{effect:.2f}": float(share) for effect, share in zip(effects, kinds.mean(axis=0), strict=True)}
-    return dict(_KNOWN[key])
+        _POWER[key] = {f"{effect:.2f}": float(share) for effect, share in zip(effects, kinds.mean(axis=0), strict=True)}
+    return dict(_POWER[key])
 
 
 def _digest(past: Past, wanted: Mapping[str, int], seed: int, draws: int) -> str:
@@ -570,7 +553,7 @@ def _digest(past: Past, wanted: Mapping[str, int], seed: int, draws: int) -> str
 
 
 def _gaps(falls: Falls, events: Places) -> Floats:
-    """Sessions from each event to each fall of its family, without end to others, (N, K)."""
+    """Sessions from each event to each fall of its family, infinite for other falls, (N, K)."""
     gap = (falls.session[:, None] - falls.session[events]).astype(np.float64)
     family = falls.families
     return np.where(family[:, None] == family[events], gap, np.inf)

@@ -322,7 +322,11 @@ def _(place: Place) -> None:
     assert warned in place.summary()["warnings"]
 
 
-@row(19, "overlapping windows of one ticker", "days around the other event leave the estimation window; each is listed")
+@row(
+    19,
+    "overlapping windows of one ticker",
+    "days around the other event are left out of the estimation; each is listed",
+)
 def _(place: Place) -> None:
     place.rows(event_row("E1", "2021-07-07"), event_row("E2", E2))
     assert place.run("--quiet").code == 0

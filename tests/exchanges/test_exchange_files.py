@@ -103,7 +103,7 @@ def warsaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "poland.toml").write_text(WARSAW, encoding="utf-8")
     monkeypatch.setenv(known.FOLDER, str(folder))
     # The sessions of a MIC are worked out once a process.
-    monkeypatch.setattr("eventstudy.exchanges.calendars._KNOWN", {})
+    monkeypatch.setattr("eventstudy.exchanges.calendars._SESSIONS", {})
     return folder
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from studies import event_row, write_events, write_prices, write_study
 
 from eventstudy.cli import main
 from eventstudy.messages import catalogue, joined, say
 from eventstudy.report.packs import read_pack
+from eventstudy.report.terminal import MOST_WARNINGS, print_warnings
 from eventstudy.results.severity import DEFAULT, LEVELS, SEVERITY, known, severity, worst_first
 
 ROWS = [
@@ -149,3 +152,16 @@ def test_prices_beside_the_events_go_before_those_of_the_working_directory(
     monkeypatch.chdir(elsewhere)
     assert main(["check", str(events), "--config", str(config), "--set", 'prices.source="prices"']) == 0
     assert "7 event × peer pairs used" in capsys.readouterr().out
+
+
+def test_a_long_list_of_warnings_stops_at_the_terminal_and_says_where_the_rest_is() -> None:
+    written = io.StringIO()
+    warnings = [f"warning {i}" for i in range(MOST_WARNINGS + 3)]
+    console = Console(file=written, width=100)
+    print_warnings(warnings, console, catalogue("en"), most=MOST_WARNINGS)
+    lines = written.getvalue().splitlines()
+    assert lines[0] == f"Warnings ({MOST_WARNINGS + 3}), the most serious first"
+    assert [line for line in lines if line.startswith("– ")] == [f"– {text}" for text in warnings[:MOST_WARNINGS]]
+    assert lines[-1] == "3 further rows are in summary.json."
+    print_warnings(warnings, Console(file=(whole := io.StringIO()), width=100), catalogue("en"))
+    assert whole.getvalue().count("– ") == MOST_WARNINGS + 3

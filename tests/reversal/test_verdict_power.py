@@ -121,7 +121,7 @@ def test_power_is_paid_for_once_and_long_lists_are_drawn_fewer_times(
         return judged(*args, **kwargs)
 
     monkeypatch.setattr(module, "judged", counted)
-    monkeypatch.setattr(module, "_KNOWN", {})
+    monkeypatch.setattr(module, "_POWER", {})
     found = power(past, {"S00": 7}, seed=1, draws=12)
     assert power(past, {"S00": 7}, seed=1, draws=12) == found
     assert len(asked) == 12
@@ -130,7 +130,7 @@ def test_power_is_paid_for_once_and_long_lists_are_drawn_fewer_times(
     monkeypatch.setattr(module, "FEWEST_DRAWS", 5)
     for most, draws in ((own // 2 + 1, 6), (1, 5), (2 * own, 12)):
         asked.clear()
-        monkeypatch.setattr(module, "_KNOWN", {})
+        monkeypatch.setattr(module, "_POWER", {})
         monkeypatch.setattr(module, "MOST_FALLS", most)
         power(past, {"S00": 7}, seed=1, draws=12)
         assert len(asked) == draws, most

@@ -1,7 +1,7 @@
 """Quality checks of all price series of a study, and their consequences.
 
-Each file holds the checks of one question. A check of one series takes a `Subject` and yields findings; it
-joins `CHECKS`.
+Each file has the checks of one question. A check of one series takes a `Subject` and yields findings; it is listed in
+`CHECKS`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["CHECKS", "QualityFinding", "check_quality", "sentences", "units_in_d
 
 Check = Callable[[Subject], Iterator[QualityFinding]]
 
-#: All checks of one series, in the order in which they are reported.
+#: All checks of one series, in the order of the report.
 CHECKS: tuple[Check, ...] = (
     not_positive,
     adjusted_missing,
@@ -55,13 +55,13 @@ CHECKS: tuple[Check, ...] = (
     membership,
     currency,
 )
-#: What is taken out of a series after a finding that does not stop: days and opens at which nobody traded.
+#: Corrections of a series after findings that do not stop the run: days and opens without trade are removed.
 REPAIRED: dict[str, Callable[[PriceSeries], PriceSeries]] = {
     "suspended": traded_alone,
     "repeated_prices": traded_alone,
     "open_outside_range": without_wrong_opens,
 }
-#: Checks after which nobody knows what was traded in money, unless the settings say it.
+#: Checks after which the traded value is unknown unless the settings give the unit.
 UNIT_CHECKS = ("volume_unit", "volume_step", "price_unit")
 
 
@@ -72,10 +72,9 @@ def check_quality(
     sessions: SessionSource,
     event_days: Mapping[str, NDArray[np.datetime64]] | None = None,
 ) -> tuple[QualityFinding, ...]:
-    """Look at every series of a study and return what is suspect, market by market.
+    """Check every series of a study and return the findings, by market.
 
-    Simulated prices are made, not delivered: there is nothing to find. ``event_days`` are days 0 by MIC: a large
-    move near one is expected.
+    Simulated prices are not checked. ``event_days`` are days 0 by MIC, near which large moves are expected.
     """
     if prices.simulated:
         return ()
@@ -88,12 +87,12 @@ def check_quality(
                 found += check(subject)
         found += across(subjects)
         found += day_shift(subjects)
-    # An index may serve several markets; what it shows is said once.
+    # An index of several markets is reported once.
     return tuple(dict.fromkeys(found))
 
 
 def units_in_doubt(findings: Sequence[QualityFinding], config: StudyConfig) -> frozenset[str]:
-    """Return the peers whose money traded may be off by a hundred, where the settings do not say the unit."""
+    """Return the peers whose traded value may be wrong by a factor of 100 because the settings do not give the unit."""
     suspect = {(finding.ticker, finding.check) for finding in findings if finding.check in UNIT_CHECKS}
     market = {peer.ticker: peer.market for peer in config.peers}
     volume = config.prices.volume_unit
@@ -109,9 +108,9 @@ def vet(
 ) -> PriceTable:
     """Return the prices that a study may use.
 
-    Series with a finding ``drop`` are left out and the reason becomes their outcome; `REPAIRED` says what is
-    taken out of others. With ``accept`` everything is kept as it is, and so is what was found on one of the
-    ``days``, ``TICKER:YYYY-MM-DD``.
+    Series with a finding ``drop`` are left out, with the reason as their outcome; `REPAIRED` lists the corrections of
+    others. With ``accept`` all series are kept unchanged; findings on one of the ``days`` (``TICKER:YYYY-MM-DD``) are
+    ignored.
     """
     if accept:
         return prices
@@ -145,12 +144,12 @@ def vet(
 
 
 def _day_of(finding: QualityFinding) -> str:
-    """How ``prices.accept_days`` names the day of a finding."""
+    """The form of a finding's day in ``prices.accept_days``."""
     return f"{finding.ticker}:{finding.day}"
 
 
 def sentences(findings: Sequence[QualityFinding], *, accept: bool = False, days: Collection[str] = ()) -> list[Reason]:
-    """Return one reason for each thing found, series with the same one together."""
+    """Return one reason for each finding; series with the same finding are combined."""
     tickers: dict[tuple[str, str, str, Reason], list[str]] = {}
     for finding in findings:
         passed = finding.severity != "warn" and (accept or _day_of(finding) in days)

@@ -1,4 +1,4 @@
-"""Checks of how prices were adjusted: by subtraction, or without a dividend or split to adjust for."""
+"""Checks of the adjustment of prices: by subtraction, or without a dividend or split."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from eventstudy.exchanges.rules import limit_fraction, tick_size
 from eventstudy.prices.quality.moves import JUMP, likely_split, limit_constants
 from eventstudy.prices.quality.subject import QualityFinding, Subject
 
-#: Adjusted closes nearer to the traded ones than this are not adjusted enough to tell how.
+#: Smallest difference of adjusted and traded closes for this check.
 APART = 0.005
-#: Days that must show it.
+#: Smallest number of days that must show it.
 DAYS = 10
-#: The constants that limit days imply may differ by this factor: each dividend changes the constant.
+#: Largest ratio of the constants implied by days at the limit (each dividend changes the constant).
 CONSTANTS_SPREAD = 2.0
-#: Adjusted and traded returns further apart than this want a dividend or a split on the day.
+#: Difference of adjusted and traded returns above which there must be a dividend or split on the day.
 UNLISTED = 0.02
-#: The same where the source lists none, and from where they are no dividend if adj_close rises by so many moves.
+#: The same if the source lists none; and the limit above which it is no dividend if adj_close rises unusually.
 UNKNOWN, PHANTOM, USUAL_MOVES = 0.05, 0.10, 3.0
 
 
 def additive_adjustment(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield a series adjusted by subtracting constants, which bends every return.
+    """Yield a series adjusted by subtracting constants, which distorts every return.
 
     Notes
     -----
-    Two signs. Beside traded closes, the difference to the adjusted close stands still while their
-    ratio moves. Alone, days that closed at a price limit L give it away: with the constant c taken
-    off, a limit-up day shows ``C(t) = (1 + L) C(t-1) + c L``, a return that the exchange does not
-    allow, and all such days imply nearly the same c.
+    Two signs. If there are traded closes, their difference to the adjusted closes is constant while the ratio changes.
+    Otherwise, days at a price limit L show it: if the constant c was subtracted, a limit-up day has ``C(t) = (1 + L)
+    C(t-1) + c L``, a return that the exchange does not allow, and all such days imply nearly the same c.
     """
     yield from _additive_beside_closes(subject)
     rows, constants = limit_constants(subject)
@@ -56,7 +55,7 @@ def _additive_beside_closes(subject: Subject) -> Iterator[QualityFinding]:
         telling = np.isfinite(moves) & (moves > 4 * ticks) & (share > APART)
     if telling.sum() < DAYS:
         return
-    # Adjusted by factors, the gap between both closes moves with the price: by ``moves``.
+    # With adjustment by factors, the difference of both closes changes with the price, by ``moves``.
     still = np.median(np.abs(np.diff(close - price))[telling] / moves[telling])
     if still < 0.1:
         row = int(np.flatnonzero(telling)[0]) + 1
@@ -65,20 +64,19 @@ def _additive_beside_closes(subject: Subject) -> Iterator[QualityFinding]:
 
 
 def unlisted_adjustment(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield days on which adj_close was adjusted though the source lists no dividend and no split.
+    """Yield days on which adj_close was adjusted although the source lists no dividend and no split.
 
     Notes
     -----
-    Where the source lists none at all, an adjustment above `UNKNOWN` is told. One above `PHANTOM` inside a
-    window stops if it is not what a dividend does, which takes a fall of the close out of adj_close: here
-    adj_close itself rises by more than its usual moves.
+    If the source lists none at all, an adjustment above `UNKNOWN` is reported. One above `PHANTOM` inside a window
+    stops the run if it cannot be a dividend, that is, if adj_close itself rises by more than its usual moves.
     """
     paid = subject.dividends
     with np.errstate(invalid="ignore"):
         gap = subject.log_return - subject.traded_return
         apart = np.abs(gap)
         listed = apart > np.where(np.isnan(paid), np.log1p(UNKNOWN), UNLISTED)
-        # A split takes the close with it and leaves adj_close alone; `jumps` has the largest moves of adj_close.
+        # A split changes the close and not adj_close; `jumps` checks the largest moves of adj_close.
         other = np.isnan(paid) & (likely_split(apart, least=1.0) | (np.abs(subject.log_return) > JUMP))
         rows = np.flatnonzero(listed & ~(paid > 0) & ~(subject.splits > 0) & ~other)
         usual = 1.4826 * np.nanmedian(np.abs(subject.log_return)) if len(rows) else 0.0

@@ -1,4 +1,4 @@
-"""Checks of the days that rows stand on: days without a trade, days off the sessions, all of them a day off."""
+"""Checks of the days of rows: days without a trade, days that are no sessions, dates that are one day off."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eventstudy.prices.quality.wide import OFF_SESSION, repeated_to_the_end
 from eventstudy.prices.table import PriceSeries, PriceTable
 
 Days = NDArray[np.datetime64]
-#: Fewest rows off the sessions that are taken for wrong dates.
+#: Smallest number of rows on other days that counts as wrong dates.
 FEWEST_OFF = 3
 
 
@@ -32,7 +32,7 @@ def suspended_days(item: PriceSeries) -> NDArray[np.bool_]:
 
 
 def last_trade(item: PriceSeries) -> int:
-    """Return the row of the last trade: after it the price only repeats, without any volume, to the end."""
+    """Return the row of the last trade, after which the price only repeats, without volume, to the end."""
     quoted = np.where(item.volume > 0, np.nan, item.adj_close)
     last = int(repeated_to_the_end(item.adj_close[None, :], returns=False)[0])
     return last if np.isfinite(quoted[last + 1 :]).sum() >= STALE_RUN else len(item.dates) - 1
@@ -75,17 +75,17 @@ def day_shift(subjects: Sequence[Subject]) -> Iterator[QualityFinding]:
 
 
 def moved(item: PriceSeries) -> NDArray[np.bool_]:
-    """Mark rows whose price is not that of the row before: sources that fill every weekday repeat it."""
+    """Mark rows with a price that differs from the row before (sources that fill every weekday repeat it)."""
     same = np.append(False, np.diff(item.adj_close) == 0)
     marked: NDArray[np.bool_] = np.isfinite(item.adj_close) & ~same & ~(item.volume == 0)
     return marked
 
 
 def with_special_sessions(prices: PriceTable, config: StudyConfig, sessions: SessionSource) -> SessionSource:
-    """Return ``sessions`` with the days added on which an index and at least half of its peers traded.
+    """Return ``sessions`` plus the days on which an index and at least half of its peers traded.
 
-    Exchanges open on some Saturdays, and no calendar knows all of them. Where such days were more than 2 % of
-    the sessions the dates are wrong, and nothing is added.
+    Exchanges open on some Saturdays that calendars lack. If such days are more than 2 % of the sessions, the dates are
+    wrong, and nothing is added.
     """
     added: dict[str, Days] = {}
     for market in config.markets:
@@ -114,7 +114,7 @@ def _joined(sessions: SessionSource, added: Mapping[str, Days]) -> SessionSource
 
 
 def traded_alone(item: PriceSeries) -> PriceSeries:
-    """Return a series that ends with its last trade, its halts with a volume of zero."""
+    """Return a series up to its last trade, with a volume of zero on halts."""
     end = last_trade(item) + 1
     volume = np.where(suspended_days(item), 0.0, item.volume)
     return replace(item.taken(slice(end)), volume=volume[:end])

@@ -1,4 +1,4 @@
-"""Checks of what a series is: its listing, its currency, the unit of its prices."""
+"""Checks of the identity of a series: listing, currency, unit of prices."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def membership(subject: Subject) -> Iterator[QualityFinding]:
 
 
 def price_unit(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield prices of an exchange that quotes hundredths, where nobody says what they are in."""
+    """Yield prices of an exchange that quotes hundredths, if their unit is unknown."""
     traded = subject.close * subject.volume
     if subject.peer is not None and subject.money is None and np.nansum(traded) > 0:
         row, mic = int(np.flatnonzero(np.isfinite(traded))[0]), subject.market.mic
@@ -35,7 +35,7 @@ def price_unit(subject: Subject) -> Iterator[QualityFinding]:
 
 
 def currency(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield a currency that is not the market's, nor a hundredth of it, which is known what to do with."""
+    """Yield a currency that is neither the market's nor a hundredth of it (which is converted)."""
     here, market = subject.item.currency, subject.market.currency
     if here and market and here != market and currency_in_hundredths().get(here) != market:
         text = Reason("quality.currency", here=here, mic=subject.market.mic, market=market)

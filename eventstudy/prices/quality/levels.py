@@ -14,7 +14,7 @@ from eventstudy.prices.quality.quantities import no_price, no_return
 from eventstudy.prices.quality.subject import QualityFinding, Severity, Subject
 from eventstudy.prices.table import PriceSeries
 
-#: A close outside low..high by less than this is rounding; on fewer days than that a slip.
+#: Tolerance for a close outside low..high, and smallest number of days that is reported.
 OUTSIDE, OUTSIDE_DAYS = 0.005, 3
 
 
@@ -30,7 +30,7 @@ def not_positive(subject: Subject) -> Iterator[QualityFinding]:
 
 
 def adjusted_missing(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield how many days have a close but no adjusted close; more than a tenth stops."""
+    """Yield the number of days with a close but no adjusted close; more than a tenth stops the run."""
     lacking = np.isfinite(subject.item.close) & ~np.isfinite(subject.item.adj_close)
     count, total = int(lacking.sum()), int(np.isfinite(subject.item.close).sum())
     if count:
@@ -64,17 +64,17 @@ def close_outside_range(subject: Subject) -> Iterator[QualityFinding]:
 
 
 def impossible(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield a return that no price can have."""
+    """Yield an impossible return."""
     rows = np.flatnonzero(no_return(subject.log_return, "log"))
     if len(rows):
         yield subject.finding("impossible", rows[0], subject.log_return[rows[0]], "stop", Reason("market.impossible"))
 
 
 def opens_outside(item: PriceSeries) -> NDArray[np.bool_]:
-    """Mark opens that are no price or lie outside the day's range.
+    """Mark opens that are invalid or outside the day's range.
 
-    Where the source has no high or low, an open is wrong that is further than a large move from its close
-    and from the close before.
+    If the source has no high or low, an open is wrong if it differs by more than a large move from its close and from
+    the close before.
     """
     tops, floors = (np.where(np.isfinite(side), side, item.close) for side in (item.high, item.low))
     ranged = np.isfinite(item.high) & np.isfinite(item.low) & (item.high >= item.low)
@@ -87,7 +87,7 @@ def opens_outside(item: PriceSeries) -> NDArray[np.bool_]:
 
 
 def open_outside_range(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield opens at which nobody can have traded; they fill no order."""
+    """Yield impossible opens; no order is filled at them."""
     item = subject.item
     rows = np.flatnonzero(opens_outside(item) & ~(item.volume == 0))
     if len(rows):
@@ -99,5 +99,5 @@ def open_outside_range(subject: Subject) -> Iterator[QualityFinding]:
 
 
 def without_wrong_opens(item: PriceSeries) -> PriceSeries:
-    """Return a series without the opens that `open_outside_range` yields."""
+    """Return a series without the opens found by `open_outside_range`."""
     return replace(item, open=np.where(opens_outside(item), np.nan, item.open))

@@ -11,12 +11,12 @@ from eventstudy.errors import Reason
 from eventstudy.exchanges.rules import limit_fraction, tick_size
 from eventstudy.prices.quality.subject import Floats, QualityFinding, Severity, Subject
 
-#: Log returns this large are looked at; turnover of so many times its median proves a real move.
+#: Log returns at least this large are checked; turnover of this multiple of its median shows a real move.
 JUMP, CROWD = float(np.log(1.4)), 3.0
 #: Splits and bonus issues that happen, new shares for one old one.
 SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50)
 SPLIT_TOLERANCE = 0.06
-#: A return this far past the exchange's limit cannot come from a dividend left unadjusted.
+#: A return this far beyond the exchange's limit cannot come from an unadjusted dividend.
 PAST_LIMIT = 0.02
 #: Sessions around an event within which a large move is expected.
 NEAR_EVENT = 3
@@ -25,13 +25,13 @@ FIRST_SESSIONS = 5
 
 
 def jumps(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield moves that no market made: currency slips, unadjusted splits, wrong adjustments.
+    """Yield moves that are errors in the data: changes of currency, unadjusted splits, wrong adjustments.
 
     Notes
     -----
-    A crash and a split are told apart by turnover: a real move of this size comes with several times
-    the usual turnover, in money and in shares, a split with the usual one. On a board with a price
-    limit a return past the limit is enough, and so is a split that the source itself lists.
+    Turnover separates a crash from a split: with a real move of this size turnover is several times the usual one, in
+    money and in shares; with a split it is as usual. On a board with a price limit a return beyond the limit is
+    enough, and so is a split that the source lists.
     """
     limit, past = past_limit(subject)
     additive = set(limit_constants(subject)[0].tolist())
@@ -65,7 +65,7 @@ def _beyond_limit(subject: Subject, row: int, limit: float) -> QualityFinding:
 
 
 def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[QualityFinding]:
-    """Yield a large move without the turnover of one, on a board without a limit."""
+    """Yield a large move without high turnover, on a board without a limit."""
     listed = subject.splits[row]
     if listed > 0 and abs(change + np.log(listed)) < 2 * SPLIT_TOLERANCE:
         text = Reason("quality.split_listed", move=np.expm1(change), ratio=listed)
@@ -89,7 +89,7 @@ def _jump(subject: Subject, row: int, change: float, crowd: float) -> Iterator[Q
 
 
 def is_currency_slip(change: Floats | float) -> NDArray[np.bool_]:
-    """Whether log returns are a factor of about a hundred."""
+    """Whether log returns correspond to a factor of about a hundred."""
     slip: NDArray[np.bool_] = np.abs(np.abs(change) - np.log(100)) < 0.15
     return slip
 
@@ -109,10 +109,10 @@ def likely_split(change: Floats | float, *, least: float = 2.0) -> NDArray[np.bo
 
 
 def _turnover_ratio(subject: Subject) -> Floats:
-    """Turnover on days of jumps against the median of the twenty sessions before, NaN where unknown.
+    """Turnover on days of jumps divided by the median of the twenty sessions before, NaN if unknown.
 
-    The smaller of the ratios in money and in shares: shares multiply in a split, and money in a
-    reverse split whose volumes were adjusted, though nobody traded more.
+    The smaller of the ratios in money and in shares is used: a split multiplies the number of shares, and a reverse
+    split with adjusted volumes the money, without more trading.
     """
     money = np.where(np.isfinite(subject.close), subject.close, subject.price) * subject.volume
     ratio = np.full(len(money), np.nan)
@@ -130,12 +130,12 @@ def _turnover_ratio(subject: Subject) -> Floats:
 
 
 def past_limit(subject: Subject) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the limit on each session and where the return lies past it by more than rounding."""
+    """Return the limit on each session, and whether the return is beyond it by more than rounding."""
     limit = limit_fraction(subject.board, subject.days)
     listed = subject.peer.from_ if subject.peer else None
     there = np.flatnonzero(np.isfinite(subject.price))
     if len(there):
-        # A series may begin with its listing: within a fortnight of it, or where nobody states the day.
+        # The first sessions may be those of the listing: within two weeks of it, or if its day is unknown.
         late = 0 if listed is None else (subject.days[there[0]] - np.datetime64(listed, "D")).astype(int)
         if 0 <= late < 15:
             limit[: there[0] + FIRST_SESSIONS] = np.nan
@@ -146,7 +146,7 @@ def past_limit(subject: Subject) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def limit_constants(subject: Subject) -> tuple[NDArray[np.intp], Floats]:
-    """Days that closed at their extreme a little past the limit, and the constant each implies."""
+    """Days with a close at their extreme slightly beyond the limit, and the constant that each implies."""
     limit, past = past_limit(subject)
     change = np.expm1(subject.log_return)
     extreme = np.where(change > 0, subject.high, subject.low)

@@ -1,4 +1,4 @@
-"""Checks of one series against the others of its market: gaps, an early end, a twin."""
+"""Checks of one series against the others of its market: gaps, an early end, identical series."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from eventstudy.prices.quality.subject import QualityFinding, Severity, Subject
 
 #: A series that ends this many sessions before its market's last price has stopped.
 STOPPED = 10
-#: A pause this long with another price level after it is taken for another company.
+#: A pause this long, followed by another price level, indicates another company.
 REUSE_GAP, REUSE_FACTOR = 250, 1.5
-#: Share of sessions without a price past which a series is no daily series.
+#: Share of sessions without a price above which a series is not daily.
 TOO_MANY_GAPS = 0.5
-#: Sessions in common from which identical returns are no accident.
+#: Number of common sessions from which on identical returns are no coincidence.
 COMMON = 20
 
 
@@ -36,7 +36,7 @@ def across(subjects: Sequence[Subject]) -> Iterator[QualityFinding]:
 
 
 def _gaps(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_]) -> Iterator[QualityFinding]:
-    """Yield sessions without a trade while others traded, and pauses after which it is another company."""
+    """Yield sessions without a trade while others traded, and pauses that indicate another company."""
     inside = np.flatnonzero(own)
     grid = np.flatnonzero(open_days)
     grid = grid[(grid >= inside[0]) & (grid <= inside[-1])]
@@ -59,7 +59,7 @@ def _gaps(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_]
 
 
 def _stops(subject: Subject, own: NDArray[np.bool_], open_days: NDArray[np.bool_]) -> Iterator[QualityFinding]:
-    """Yield a series that ends long before its market does, its listing or its life without a bid."""
+    """Yield a series that ends long before its market, its listing, or a takeover bid."""
     needed = open_days.copy()
     for day in (subject.peer.until, subject.peer.deal_bound_from) if subject.peer else ():
         if day is not None:

@@ -11,32 +11,32 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Unit = Literal["", "percent", "basis points"]
 
-#: No price moves by a factor of e^5 in a session.
+#: Largest possible absolute log return of a session.
 LARGEST_LOG = 5.0
-#: Standard deviation of a daily return in decimals: below it nothing moves, above it the unit is another one.
+#: Smallest and largest plausible standard deviation of daily returns in decimals; above it the unit is wrong.
 PLAUSIBLE_SD = (3e-4, 0.2)
 
 
 def no_price(values: Floats) -> Bools:
-    """Mark numbers that are no price: zero, negative, infinite. NaN is the absence of one."""
+    """Mark impossible prices: zero, negative, infinite. NaN is a missing price."""
     return (values <= 0) | np.isinf(values)
 
 
 def no_return(values: Floats, kind: str) -> Bools:
-    """Mark numbers that are no one-session return: a loss of all or more, or a log return of 5 or more."""
+    """Mark impossible one-session returns: a loss of 100 % or more, or a log return of 5 or more."""
     low, high = (-LARGEST_LOG, LARGEST_LOG) if kind == "log" else (-1.0, float(np.expm1(LARGEST_LOG)))
     return (values <= low) | (values >= high)
 
 
 def unit_of(sigma: float) -> Unit:
-    """Return the unit that daily returns with this standard deviation are in, empty for decimals."""
+    """Return the unit of daily returns with this standard deviation, empty for decimals."""
     if sigma > 100 * PLAUSIBLE_SD[1]:
         return "basis points"
     return "percent" if sigma > PLAUSIBLE_SD[1] else ""
 
 
 def better_lag(own: Floats, index: Floats) -> int:
-    """Return by how many sessions returns follow the index, where they fit it better so than on the same day.
+    """Return the lag at which returns fit the index better than on the same day.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def better_lag(own: Floats, index: Floats) -> int:
     Returns
     -------
     int
-        -1 where the returns stand a session too early, 1 a session too late, else 0.
+        -1 if the returns are one session too early, 1 if one session too late, else 0.
 
     Notes
     -----
-    The correlation a day apart must be five standard errors from zero and three above the one of the same
-    day: a thin share follows its index a little, it does not follow it better.
+    The lagged correlation must be five standard errors from zero and three above that of the same day, because a
+    thinly traded share also follows its index with a lag.
     """
     there = np.isfinite(own) & np.isfinite(index)
     if there.sum() < 60:

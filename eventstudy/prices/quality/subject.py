@@ -23,10 +23,10 @@ SessionSource = Callable[[str, dt.date, dt.date], NDArray[np.datetime64]]
 
 @dataclass(frozen=True, slots=True)
 class QualityFinding:
-    """One suspect thing about a series, with its first or worst day and its value there.
+    """One finding on a series, with its first or worst day and the value there.
 
     ``severity``: ``stop`` – the run stops, ``drop`` – the series is left out, ``warn`` – it is listed.
-    ``message`` says what was seen, as a code with its figures.
+    ``message`` is the finding as a code with its numbers.
     """
 
     ticker: str
@@ -41,11 +41,10 @@ class QualityFinding:
 class Subject:
     """One series on the sessions of its exchange, shape (T,) each; ``peer`` is None for an index.
 
-    ``price`` is the adjusted close, for a peer only where there was trade; ``splits`` are new shares
-    for one old one and ``dividends`` cash a share: 0 without one, NaN where the source lists none.
-    ``windows`` are the sessions that some event's estimation or event window covers.
-    ``unit`` is how many shares the settings take one unit of ``volume`` for, ``money`` how much of the
-    market's currency a unit of price is, None where nobody says.
+    ``price`` is the adjusted close, for a peer only on days with trade; ``splits`` are new shares for one old share
+    and ``dividends`` cash for each share: 0 without one, NaN if the source lists none. ``windows`` are the sessions in
+    an estimation or event window. ``unit`` is the number of shares in one unit of ``volume`` by the settings,
+    ``money`` the amount of the market's currency in one unit of price, None if unknown.
     """
 
     item: PriceSeries
@@ -81,7 +80,7 @@ class Subject:
 
     @property
     def traded_return(self) -> Floats:
-        """One-session log returns of the traded close, NaN where there is none beside the adjusted one."""
+        """One-session log returns of the traded close, NaN if there are no traded closes."""
         change = np.full(len(self.close), np.nan)
         if has_traded_prices(self.item):
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -98,7 +97,7 @@ class Subject:
 def subjects_of(
     market: Market, config: StudyConfig, prices: PriceTable, sessions: SessionSource, event_days: NDArray[np.datetime64]
 ) -> list[Subject]:
-    """Put the series of one market, its index first, on the sessions from its first to its last price."""
+    """Return the series of one market, its index first, on the sessions from the first to the last price of each."""
     peers = {peer.ticker: peer for peer in config.peers if peer.market == market.mic}
     named = [market.benchmark, *peers] if peers else []
     series = [prices.series[ticker] for ticker in named if ticker in prices.series]
@@ -138,7 +137,7 @@ def subjects_of(
 def _windows(
     days: NDArray[np.datetime64], event_days: NDArray[np.datetime64], config: StudyConfig
 ) -> NDArray[np.bool_]:
-    """Mark the sessions that the estimation or the event window of some day 0 covers, (T,)."""
+    """Mark the sessions in the estimation or event window of any day 0, (T,)."""
     first = min(config.windows.estimation[0], config.windows.event[0])
     last = max(config.windows.estimation[1], config.windows.event[1])
     covered = np.zeros(len(days), dtype=bool)

@@ -1,4 +1,4 @@
-"""Checks of trading: prices that stand still, bars of one price, volumes that are not in shares."""
+"""Checks of trading: stale prices, bars with one price, volumes that are not in shares."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from eventstudy.exchanges.rules import limit_fraction
 from eventstudy.prices.quality.subject import Floats, QualityFinding, Subject
 
 STALE_RUN, STALE_SHARE, STALE_WINDOW = 10, 0.20, 250
-#: Money traded and close times volume may differ by this factor: prices move, some are adjusted.
+#: Largest ratio of traded money and close × volume; prices move, and some are adjusted.
 SAME_UNIT = 3.0
-#: Million yuan a day under which hardly any mainland share trades, and where that is asked.
+#: Daily turnover in million yuan below which hardly any mainland share trades, and the exchanges checked.
 LEAST_TRADED = 10.0
-#: Sessions on each side of a change of the volume's unit, and the fewest that tell one.
+#: Sessions on each side of a change of the volume's unit, and the smallest number for detecting one.
 UNIT_SIDE, UNIT_DAYS = 40, 10
 
 
@@ -44,7 +44,7 @@ def stale(subject: Subject) -> Iterator[QualityFinding]:
 
 
 def thin_bars(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield bars of one price with next to no volume that are not at a price limit."""
+    """Yield bars with one price and very little volume that are not at a price limit."""
     limit = limit_fraction(subject.board, subject.days)
     with np.errstate(invalid="ignore"):
         inside = ~(np.abs(np.expm1(subject.log_return)) >= limit - 0.005)
@@ -60,11 +60,11 @@ def thin_bars(subject: Subject) -> Iterator[QualityFinding]:
 
 
 def volume_unit(subject: Subject) -> Iterator[QualityFinding]:
-    """Yield volumes that are not in shares, by the money traded or, on the mainland, by common sense.
+    """Yield volumes that are not in shares, by the traded money or, for mainland shares, by a plausible minimum.
 
     Notes
     -----
-    Where the source has the money traded, its ratio to close times volume is the shares in one unit.
+    If the source has the traded money, its ratio to close × volume is the number of shares in one unit.
     Without it, a mainland share that trades less than 10 million yuan on a median day is either among
     the least traded of all or counted in lots of 100. A unit that changes along the series shows as
     a hundredfold step that lasts.
@@ -89,13 +89,13 @@ def volume_unit(subject: Subject) -> Iterator[QualityFinding]:
     usual = float(np.median(money[there])) / 1e6
     exchange = exchanges().get(subject.market.mic)
     if exchange and exchange.sources_count_lots and usual < LEAST_TRADED:
-        # One sentence for all series: how much it is stands in the table.
+        # One sentence for all series; the table has the numbers.
         text = Reason("quality.thin_value", millions=LEAST_TRADED)
         yield subject.finding("volume_unit", there[0], usual * 1e6, "warn", text)
 
 
 def _step_of_unit(subject: Subject, money: Floats, there: NDArray[np.intp]) -> Iterator[QualityFinding]:
-    """Yield the day from which the volume is about a hundred times what it was, or a hundredth."""
+    """Yield the day from which on the volume is about a hundred times, or a hundredth of, its former level."""
     logs, least = np.log(money[there]), np.log(100 / SAME_UNIT)
     for at in (np.flatnonzero(np.abs(np.diff(logs)) > least / 2) + 1).tolist():
         before, after = logs[max(at - UNIT_SIDE, 0) : at], logs[at : at + UNIT_SIDE]

@@ -1,4 +1,4 @@
-"""The checks of a whole market at once: on a table of securities by sessions, and on the sessions themselves."""
+"""Checks of a long list: on a table of securities by sessions, and on the sessions."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from eventstudy.prices.quality.quantities import Bools, Floats, no_return
 from eventstudy.prices.quality.trade import STALE_RUN
 
 Rows = NDArray[np.intp]
-#: Securities without a price from which a day is closed even where the index moved.
+#: Number of listed securities without a price from which on a day is closed even if the index moved.
 ENOUGH = 5
-#: Share of a session's securities that trade on a day which the index lacks.
+#: Share of the securities that must trade on a day for the index to lack it.
 MANY = 0.5
-#: Share of rows on days that are no session, past which the dates are wrong.
+#: Share of rows on other days above which the dates are wrong.
 OFF_SESSION = 0.02
-#: Days beyond closed ones by which an event's date may lie before its day 0.
+#: Largest number of open days from an event's date to its day 0.
 FARTHEST = 5
-#: What a suspect day can be; all but the last stop a study.
+#: Kinds of suspect days; all but the last stop a study.
 SUSPECT = ("impossible", "currency_slip", "unadjusted_split", "extreme_return")
 
 
 @dataclass(frozen=True, slots=True)
 class SuspectDays:
-    """Days of a table that no market made: row of the security, session, place in `SUSPECT`, log return."""
+    """Suspect days of a table: row of the security, session, index in `SUSPECT`, log return."""
 
     security: Rows
     session: Rows
@@ -35,14 +35,14 @@ class SuspectDays:
 
 
 def suspect_days(returns: Floats, kind: str, *, from_prices: bool, wanted: Bools | None = None) -> SuspectDays:
-    """Return the days of a table (S, T) whose return is none, a slip of the unit, a split or extreme.
+    """Return the days of a table (S, T) with an impossible return, a change of unit, a split or an extreme return.
 
     Parameters
     ----------
     from_prices
-        Whether the returns were made of prices: only then a split can have been left in.
+        Whether the returns were computed from prices; only then unadjusted splits are possible.
     wanted : (S, T)
-        Cells that some window covers; others are not looked at.
+        Cells in any window; others are not checked.
     """
     low, high = (-JUMP, JUMP) if kind == "log" else (float(np.expm1(-JUMP)), float(np.expm1(JUMP)))
     large = (returns < low) | (returns > high)
@@ -62,7 +62,7 @@ def suspect_days(returns: Floats, kind: str, *, from_prices: bool, wanted: Bools
 
 
 def covered(shape: tuple[int, int], security: Rows, first: Rows, last: Rows) -> Bools:
-    """Mark the cells of a table of this shape between the first and the last session of each window."""
+    """Mark the cells of a table between the first and the last session of each window."""
     rows, sessions = shape
     steps = np.zeros(rows * (sessions + 1), dtype=np.int32)
     base = security * (sessions + 1)
@@ -75,9 +75,9 @@ def covered(shape: tuple[int, int], security: Rows, first: Rows, last: Rows) -> 
 def repeated_to_the_end(values: Floats, *, returns: bool) -> Rows:
     """Return the last session on which each security of a table (S, T) was traded, (S,).
 
-    Some sources repeat the price of a delisted security for ever, or give it returns of zero: where at
-    least `STALE_RUN` sessions at the end change nothing, the trade ended before them. -1 where there is no
-    value; a series that never changes has an end of its own, it is no repetition.
+    Some sources repeat the price of a delisted security, or give it returns of zero. If at least `STALE_RUN` sessions
+    at the end do not change, trading ended before them. -1 if there is no value; a series that never changes is not
+    cut.
     """
     backwards = values[:, ::-1]
     there = np.isfinite(backwards)
@@ -88,35 +88,35 @@ def repeated_to_the_end(values: Floats, *, returns: bool) -> Rows:
     oldest = other.argmax(axis=1)
     empty, never = ~there.any(axis=1), ~other.any(axis=1)
     end = values.shape[1] - 1 - newest
-    # A price that repeats was still traded on the first of its days, a return of zero on none.
+    # A repeated price was traded on its first day; returns of zero were not traded on any.
     first = values.shape[1] - oldest - returns
     last = np.where((end - first >= STALE_RUN) & ~never, first, end)
     return np.where(empty, -1, last).astype(np.intp)
 
 
 def closed_sessions(traded: Rows, listed: Rows, index_still: Bools) -> Bools:
-    """Mark sessions of the index on which no security traded: the index was padded there.
+    """Mark sessions of the index on which no security traded, so that the index was padded.
 
     Parameters
     ----------
     traded, listed : (T,)
-        Securities with a value on the session, and those whose first and last values lie around it.
+        Numbers of securities with a value on the session, and of those whose first and last values are around it.
     index_still : (T,)
-        Whether the index stood where it was; with `ENOUGH` securities listed that is not asked.
+        Whether the index did not change; not required if `ENOUGH` securities are listed.
     """
     closed: Bools = (traded == 0) & (listed > 0) & (index_still | (listed >= ENOUGH))
     return closed
 
 
 def lacking_days(days: NDArray[np.int32], counts: Rows, sessions: NDArray[np.int32], traded: Rows) -> NDArray[np.int32]:
-    """Return the days between the index's first and last on which its securities traded and it has no row.
+    """Return the days within the index's period on which its securities traded but it has no row.
 
     Parameters
     ----------
     days, counts
-        Days off the sessions and how many securities have a value of their own there.
+        Other days, and the number of securities with a new value on each.
     sessions, traded
-        The index's sessions and how many securities have a value there.
+        The index's sessions, and the number of securities with a value on each.
     """
     between = (days > sessions[0]) & (days < sessions[-1])
     before = np.searchsorted(sessions, days[between]) - 1
@@ -126,9 +126,9 @@ def lacking_days(days: NDArray[np.int32], counts: Rows, sessions: NDArray[np.int
 
 
 def too_far(date: NDArray[np.int32], session: NDArray[np.int32], open_days: NDArray[np.int32] | None) -> Bools:
-    """Mark events whose day 0 lies more than `FARTHEST` days after their date, closed days not counted.
+    """Mark events whose day 0 is more than `FARTHEST` open days after their date.
 
-    ``open_days`` are the exchange's days where its calendar is known; else Saturdays and Sundays are closed.
+    ``open_days`` are the exchange's open days if its calendar is known; else Saturdays and Sundays are closed.
     """
     if open_days is not None:
         days = np.searchsorted(open_days, session) - np.searchsorted(open_days, date)
@@ -138,6 +138,6 @@ def too_far(date: NDArray[np.int32], session: NDArray[np.int32], open_days: NDAr
 
 
 def off_calendar(sessions: NDArray[np.int32], open_days: NDArray[np.int32] | None) -> float:
-    """Share of sessions on which the exchange is closed: Sundays where its calendar is not known."""
+    """Share of sessions on which the exchange is closed (Sundays, if its calendar is unknown)."""
     closed = ~np.isin(sessions, open_days) if open_days is not None else (sessions + 3) % 7 == 6
     return float(closed.mean())

@@ -93,7 +93,7 @@ def _tell_drawn(part: Any, home: Path) -> None:
 
 
 def _strings_by(content: Any, change: Callable[[str], str]) -> Any:
-    """Return ``content`` with ``change`` applied to each string in it, keys left alone."""
+    """Return ``content`` with ``change`` applied to each string in it; keys are not changed."""
     if isinstance(content, str):
         return change(content)
     if isinstance(content, dict):
