@@ -46,10 +46,10 @@ GROUP = 16
 
 
 def compiled(function: Compiled) -> Compiled:
-    """Compile a function, and keep the machine code on disk where there is a place to write to.
+    """Compile a function, and keep the machine code on disk if a folder can be written to.
 
-    Sums may not be reordered nor multiply-adds fused, which is half as fast again: a function compiled in
-    this process and the same one read from the disk would then differ in their last digits.
+    Sums are not reordered and multiply-adds not fused, although that would be 1.5 times as fast: a function compiled
+    in this process and the same one read from the disk would then differ in their last digits.
     """
     options: dict[str, Any] = {"error_model": "numpy"}
     try:
@@ -60,7 +60,7 @@ def compiled(function: Compiled) -> Compiled:
 
 @KERNELS.add("garch")
 def fit_garch(y: Vector, x: Vector) -> Optimum:
-    """Return the best of the local optima that eight starts climb to, as `garch_by_search` does in numpy.
+    """Return the best of the local optima reached from eight starts, as `garch_by_search` does in numpy.
 
     Parameters
     ----------
@@ -70,10 +70,10 @@ def fit_garch(y: Vector, x: Vector) -> Optimum:
     Notes
     -----
     The likelihood is that of ``arch`` with mean LS, Student's t and its backcast of the pre-sample
-    variance, sum_{i<75} 0.94^i e_i^2 / sum 0.94^i of the OLS residuals. Each climb is BFGS from the
-    information matrix, within the box by an active set. At real sample sizes the surface has several
-    optima, often on the edge: a = 0, b = 0 and a + b = 1 each have starts near them. Returns that the
-    index explains to the last digit have no residual variance: not converged.
+    variance, sum_{i<75} 0.94^i e_i^2 / sum 0.94^i of the OLS residuals. Each search is BFGS from the
+    information matrix, with an active set for the bounds. At real sample sizes the surface has several
+    optima, often at a bound: a = 0, b = 0 and a + b = 1 each have starts near them. If the
+    index explains all returns exactly, there is no residual variance and the fit has not converged.
     """
     y, x = np.ascontiguousarray(y, dtype=np.float64), np.ascontiguousarray(x, dtype=np.float64)
     coefficients, path = np.empty(SIZE), np.empty(len(y))
@@ -94,8 +94,8 @@ def optimum(
 ) -> tuple[float, float, float, float]:
     """Write coefficients and path in the units of the returns.
 
-    Returns the log-likelihood, twice the gain left, and how much lower the first climb and the next
-    optimum end.
+    Returns the log-likelihood, twice the remaining gain, and how much lower the optimum of the first start and the
+    next optimum are.
     """
     n, point = len(y), np.empty(SIZE)
     standard, sd, backcast = standardise(y, x, point)
@@ -144,7 +144,7 @@ def digamma(x: float) -> float:
 
 @compiled
 def trigamma(x: float) -> float:
-    """Derivative of the digamma function, likewise."""
+    """Derivative of the digamma function, computed in the same way."""
     shift = 0.0
     while x < 6.0:
         shift += 1.0 / (x * x)
@@ -164,7 +164,7 @@ def constant(nu: float) -> float:
 def variance_path(point: Vector, e2: Vector, backcast: float, h: Vector) -> None:
     """Write h_t = omega + a e_{t-1}^2 + b h_{t-1}; before the sample both are the backcast.
 
-    Two days a turn: a day's h does not wait for the one before, and none falls below omega.
+    Each step computes two days, so that the second does not depend on the first; no h is below omega.
     """
     omega, a, n = point[2], point[3] * point[4], len(e2)
     b = point[3] - a
@@ -194,7 +194,7 @@ def log_sums(h: Vector, e2: Vector, inverse: float) -> tuple[float, float]:
 @compiled
 def run(point: Vector, y: Vector, x: Vector, backcast: float, work: Vector) -> tuple[float, float]:
     """Write h, e and e^2 of a point into ``work`` (5, L) and return its sums of logarithms."""
-    # Read once: a compiler cannot know that the parameters are not among what is written.
+    # Read once: the compiler cannot know that writing to `work` leaves the parameters unchanged.
     h, e, e2, alpha, beta = work[0], work[1], work[2], point[0], point[1]
     for t in range(len(y)):
         error = y[t] - alpha - beta * x[t]
@@ -233,7 +233,7 @@ def accumulate(b: float, chain: Vector) -> float:
 def gradient(point: Vector, y: Vector, x: Vector, backcast: float, work: Vector, g: Vector) -> float:
     """Return minus the log-likelihood and write its gradient, by one backward recursion.
 
-    The chain lambda_t = dl_t/dh_t + b lambda_{t+1} is the derivative of all that h_t moves.
+    The chain lambda_t = dl_t/dh_t + b lambda_{t+1} is the derivative of all terms that depend on h_t.
     """
     first, second = run(point, y, x, backcast, work)
     h, e, e2, chain, pull = work[0], work[1], work[2], work[3], work[4]
@@ -272,13 +272,13 @@ def tail_information(nu: float) -> float:
 
 @compiled
 def information(point: Vector, x: Vector, work: Vector, backcast: float, B: Vector) -> None:
-    """Write the information matrix at a point whose path `run` has left in ``work``.
+    """Write the information matrix at a point whose path `run` wrote into ``work``.
 
     Notes
     -----
     With u = z^2 / (nu - 2 + z^2), distributed Beta(1/2, nu/2), the scores of h and nu are linear in u and
     ln(1 - u), that of e is z times 1 - u: all moments are known (Fiorentini, Sentana and Calzolari 2003).
-    The mean's and the variance's blocks are apart, the errors being symmetric.
+    The blocks of mean and variance are separate because the errors are symmetric.
     """
     h, e, e2 = work[0], work[1], work[2]
     n, p, s, nu = len(h), point[3], point[4], 1.0 / point[5]
@@ -318,7 +318,7 @@ def information(point: Vector, x: Vector, work: Vector, backcast: float, B: Vect
 
 @compiled
 def newton(B: Vector, g: Vector, free: NDArray[np.bool_], d: Vector, root: Vector) -> bool:
-    """Write d = -B^-1 g over the free parameters by Cholesky; False where B is not positive there.
+    """Write d = -B^-1 g over the free parameters by Cholesky; False if B is not positive definite there.
 
     ``root`` (SIZE + 1, SIZE) is memory; rows and columns of parameters that are held are zero in it.
     """
@@ -359,10 +359,10 @@ def direction(
     d: Vector,
     root: Vector,
 ) -> float:
-    """Write the Newton step within the box and return twice its gain, infinite where there is none.
+    """Write the Newton step within the box and return twice its gain, infinite if there is no step.
 
-    Parameters at a bound, or a hair from it, stay there while the gradient, or the step itself, pushes
-    outwards: a step that is cut off at once would spoil that of all others.
+    Parameters at a bound, or very near it, are held while the gradient or the step points outwards: otherwise
+    the step of all parameters would be cut off at once.
     """
     for i in range(SIZE):
         low, high = point[i] <= lowest[i] + NEAR, point[i] >= highest[i] - NEAR
@@ -386,7 +386,7 @@ def direction(
 
 @compiled
 def update(B: Vector, s: Vector, change: Vector, moved: Vector) -> None:
-    """BFGS update of the curvature, damped so that it stays positive (Powell 1978); ``moved`` is memory."""
+    """BFGS update of the curvature, damped so that it stays positive definite (Powell 1978); ``moved`` is memory."""
     old, new = 0.0, 0.0
     for i in range(SIZE):
         moved[i] = 0.0
@@ -418,9 +418,9 @@ def climb(
     best: float,
     work: Vector,
 ) -> tuple[float, float]:
-    """Move a point to the optimum near it; return minus the log-likelihood and twice the gain left.
+    """Move a point to the optimum near it; return minus the log-likelihood and twice the remaining gain.
 
-    A climb that will not pass ``best`` is given up.
+    A search that cannot become better than ``best`` is stopped.
     """
     B, root, free = np.empty((SIZE, SIZE)), np.empty((SIZE + 1, SIZE)), np.ones(SIZE, np.bool_)
     g, next_g, d, tried, s = np.empty((5, SIZE))
@@ -454,14 +454,14 @@ def climb(
 
 @compiled
 def copy(source: Vector, target: Vector) -> None:
-    """Copy a point; a loop compiles in a fraction of the time of an assignment of slices."""
+    """Copy a point; a loop compiles much faster than an assignment of slices."""
     for i in range(SIZE):
         target[i] = source[i]
 
 
 @compiled
 def start(point: Vector, p: float, a: float) -> None:
-    """Set the variance's parameters of a point; the mean's stay."""
+    """Set the parameters of the variance; those of the mean are kept."""
     point[2], point[3], point[4] = max(1.0 - p, LEAST_OMEGA), p, a / p
     point[5] = 1.0 / START_NU
 
@@ -477,10 +477,10 @@ def search(
     highest: Vector,
     point: Vector,
 ) -> tuple[float, float, float, float]:
-    """Climb from the best rival, from every start, and on from the best optimum, left in ``point``.
+    """Search from the best rival, from every start, and again from the best optimum; write it into ``point``.
 
-    Returns minus the log-likelihood, twice the gain left, and the values of the first climb and of the
-    next best optimum, see `variance_search.search`.
+    Returns minus the log-likelihood, twice the remaining gain, and the values of the first start's optimum and of the
+    next best one, see `variance_search.search`.
     """
     work, best, chosen, turns = np.empty((5, len(y))), np.inf, 0, len(starts) + 1
     ols, points, found = point.copy(), np.empty((turns, SIZE)), np.full(turns, np.inf)
@@ -509,7 +509,7 @@ def search(
 
 @compiled
 def next_best(point: Vector, points: Vector, found: Vector) -> int:
-    """Return the lowest of the points whose a or b lies apart from the chosen one's, -1 for none."""
+    """Return the lowest of the points whose a or b differs from that of the chosen one, -1 for none."""
     chosen, best = -1, np.inf
     for turn in range(len(found)):
         gap = points[turn, 3] * points[turn, 4] - point[3] * point[4]

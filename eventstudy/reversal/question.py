@@ -219,29 +219,11 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
     fell = [(asked, drops) for asked, drops, _ in ends]
     controls, comparisons = _compared(fell, tickers, peers, event_days(computed), label=label, case=case)
     reasons = [label_reasons(leads, computed, headline, asked.config) for asked, _ in fell]
-    endpoints = []
-    for (asked, own, next_day), comparison, reason in zip(ends, comparisons, reasons, strict=True):
-        in_time: Bools = reason == ""
-        asked_drops = own.qualifies & (label == config.reversal.label) & comparison.comparable(len(label))
-        counted, late = (
-            without_overlaps(mask, fallen.shock_id, fallen.overlaps) for mask in (asked_drops & in_time, asked_drops)
-        )
-        endpoints.append(
-            Endpoint(
-                history=asked,
-                drops=own,
-                next_day=next_day,
-                comparison=comparison,
-                in_time=in_time,
-                counted=counted,
-                late=late,
-            )
-        )
     days = controls.days_of()
     sets = matched_sets(history, requests, fallen.shock_id, tickers, days) if any(map(len, days)) else None
     shocks = Shocks(
         history=history,
-        endpoints=tuple(endpoints),
+        endpoints=_endpoints(ends, comparisons, reasons, fallen, label == config.reversal.label),
         requests=requests,
         portfolios=portfolios,
         drops=fallen,
@@ -257,6 +239,33 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
         question=f"label={config.reversal.label}",
     )
     return _answered(shocks, headline, config)
+
+
+def _endpoints(
+    ends: Sequence[tuple[History, PeerDrops, Floats]],
+    comparisons: Sequence[Comparison],
+    reasons: Sequence[Texts],
+    fallen: Drops,
+    labelled: Bools,
+) -> tuple[Endpoint, ...]:
+    """Return each endpoint with the shocks that its answer uses, of those with the label in question."""
+    endpoints = []
+    for (history, own, next_day), comparison, reason in zip(ends, comparisons, reasons, strict=True):
+        in_time: Bools = reason == ""
+        asked = own.qualifies & labelled & comparison.comparable(len(labelled))
+        counted, late = (without_overlaps(mask, fallen.shock_id, fallen.overlaps) for mask in (asked & in_time, asked))
+        endpoints.append(
+            Endpoint(
+                history=history,
+                drops=own,
+                next_day=next_day,
+                comparison=comparison,
+                in_time=in_time,
+                counted=counted,
+                late=late,
+            )
+        )
+    return tuple(endpoints)
 
 
 def _of_day_0(history: History, fits: Fits, leads: Sequence[Lead]) -> Iterator[tuple[History, PeerDrops, Floats]]:
