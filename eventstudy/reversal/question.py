@@ -219,11 +219,16 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
     fell = [(asked, drops) for asked, drops, _ in ends]
     controls, comparisons = _compared(fell, tickers, peers, event_days(computed), label=label, case=case)
     reasons = [label_reasons(leads, computed, headline, asked.config) for asked, _ in fell]
+    of_label = label == config.reversal.label
+    endpoints = tuple(
+        _endpoint(*end, comparison, fallen, in_time=reason == "", of_label=of_label)
+        for end, comparison, reason in zip(ends, comparisons, reasons, strict=True)
+    )
     days = controls.days_of()
     sets = matched_sets(history, requests, fallen.shock_id, tickers, days) if any(map(len, days)) else None
     shocks = Shocks(
         history=history,
-        endpoints=_endpoints(ends, comparisons, reasons, fallen, label == config.reversal.label),
+        endpoints=endpoints,
         requests=requests,
         portfolios=portfolios,
         drops=fallen,
@@ -241,31 +246,27 @@ def study_shocks(computed: Computed, headline: Sample, config: StudyConfig) -> S
     return _answered(shocks, headline, config)
 
 
-def _endpoints(
-    ends: Sequence[tuple[History, PeerDrops, Floats]],
-    comparisons: Sequence[Comparison],
-    reasons: Sequence[Texts],
+def _endpoint(
+    history: History,
+    own: PeerDrops,
+    next_day: Floats,
+    comparison: Comparison,
     fallen: Drops,
-    labelled: Bools,
-) -> tuple[Endpoint, ...]:
-    """Return each endpoint with the shocks that its answer uses, of those with the label in question."""
-    endpoints = []
-    for (history, own, next_day), comparison, reason in zip(ends, comparisons, reasons, strict=True):
-        in_time: Bools = reason == ""
-        asked = own.qualifies & labelled & comparison.comparable(len(labelled))
-        counted, late = (without_overlaps(mask, fallen.shock_id, fallen.overlaps) for mask in (asked & in_time, asked))
-        endpoints.append(
-            Endpoint(
-                history=history,
-                drops=own,
-                next_day=next_day,
-                comparison=comparison,
-                in_time=in_time,
-                counted=counted,
-                late=late,
-            )
-        )
-    return tuple(endpoints)
+    *,
+    in_time: Bools,
+    of_label: Bools,
+) -> Endpoint:
+    """Return an endpoint with the shocks it counts: comparable drops of the label asked about, without overlaps."""
+    asked = own.qualifies & of_label & comparison.comparable(len(of_label))
+    return Endpoint(
+        history=history,
+        drops=own,
+        next_day=next_day,
+        comparison=comparison,
+        in_time=in_time,
+        counted=without_overlaps(asked & in_time, fallen.shock_id, fallen.overlaps),
+        late=without_overlaps(asked, fallen.shock_id, fallen.overlaps),
+    )
 
 
 def _of_day_0(history: History, fits: Fits, leads: Sequence[Lead]) -> Iterator[tuple[History, PeerDrops, Floats]]:
