@@ -107,8 +107,7 @@ def regress(
     x : (n, k)
         Covariates. With ``constant`` a column of ones comes first, named ``const``.
     cluster : (n,)
-        Shock of each row. Fixed effects of the shocks would absorb every covariate that is the same for all firms of a
-        shock.
+        Shock of each row. Fixed effects of shocks would absorb all covariates that are equal for all its firms.
     fewest
         Smallest number of clusters with each value of a covariate that has two values. A single cluster with one value
         would be fitted exactly, and its p-value would come from rounding errors.

@@ -82,8 +82,7 @@ class ExpectedReturns:
         return predicted
 
     def variance(self, weights: Floats) -> Floats:
-        """Prediction-error variance (N,) of a weighted sum of the event days; for a CAR the weights (L2,) are 1 in the
-        window.
+        """Prediction-error variance (N,) of a weighted sum of event days; a CAR has weights (L2,) of 1 in its window.
 
         Notes
         -----

@@ -48,8 +48,7 @@ class Tails(NamedTuple):
 
     @classmethod
     def drawn(cls, value: float, simulated: Floats, *, symmetric: bool) -> Tails:
-        """Shares of draws (B,) at least as extreme as ``value``, the observed value included; a NaN draw counts as
-        extreme.
+        """Shares of draws (B,) at least as extreme as ``value``, which is included; a NaN draw counts as extreme.
 
         The two-sided p is the share of |draw| >= |value| if ``symmetric``, else twice that of the smaller tail.
         """
