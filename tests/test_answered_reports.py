@@ -135,10 +135,8 @@ def test_readme_and_page_say_what_the_pack_says_and_the_pack_keeps_to_the_questi
     assert f"{denied['n_events']} enter the test" in readme
     told = f"{denied['n_events']} drops on {denied['n_dates']} dates enter the test, with the information of"
     assert f"{told} {denied['k_eff']:.1f} separate dates" in page
-    assert (
-        f"After {silent['n_events']} drops for which no denial was found the return was {-100 * silent['effect']:.1f} points less"
-        in readme
-    )
+    after = f"After {silent['n_events']} drops for which no denial was found the return was"
+    assert f"{after} {-100 * silent['effect']:.1f} points less" in readme
     assert f"−{-100 * silent['effect']:.1f} points ({signed(least)} to {signed(most)})" in page
     whole = f"**All {every['n_dates']} dates of any label** ({every['n_events']} drops): {signed(every['effect'])}"
     assert whole in page
