@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import inspect
 import json
 import tempfile
 import warnings
@@ -512,8 +511,6 @@ def _table(events: Events, config: StudyConfig, source: Any, prices_are: PricesA
     _check_prices_are(source, prices_are)
     if isinstance(source, PriceTable):
         return source
-    if isinstance(source, str) and _at_hand(source):
-        return prices_of(events, config, PROVIDERS[source]())
     if source is None or isinstance(source, str | Path):
         asked = None if source is None else str(source)
         return get_prices(events, config, asked, tell=lambda text: warnings.warn(text, stacklevel=4))
@@ -524,16 +521,6 @@ def _table(events: Events, config: StudyConfig, source: Any, prices_are: PricesA
     raise ConfigError(
         f"prices of the type {type(source).__name__}: accepted are a folder, a file, the name of a provider, "
         "a provider, a PriceTable, a frame, and a dict of frames"
-    )
-
-
-def _at_hand(name: str) -> bool:
-    """Whether the prices come from the user's own provider or data, so that no snapshot is needed."""
-    factory = PROVIDERS.get(name)
-    return (
-        factory is not None
-        and name not in PROVIDERS.declared
-        and "progress" not in inspect.signature(factory).parameters
     )
 
 

@@ -130,15 +130,13 @@ def test_readme_and_page_say_what_the_pack_says_and_the_pack_keeps_to_the_questi
     mean += f" (95 % interval {signed(low)} to {signed(high)} points, p = {denied['p_value']:.2f})"
     assert mean in readme
     assert mean in page
-    assert f"Prices exist for {asked['n_shocks']} reports that were denied." in readme
+    assert f"{asked['n_shocks']} of the 293 denied reports could be used." in readme
     assert f"In {asked['n_drops']} of these cases the share fell" in readme
     assert f"{denied['n_events']} enter the test" in readme
     told = f"{denied['n_events']} drops on {denied['n_dates']} dates enter the test, with the information of"
     assert f"{told} {denied['k_eff']:.1f} separate dates" in page
-    assert (
-        f"After {silent['n_events']} drops without a denial the return was {-100 * silent['effect']:.1f} points less"
-        in readme
-    )
+    after = f"After {silent['n_events']} drops for which no denial was found the return was"
+    assert f"{after} {-100 * silent['effect']:.1f} points less" in readme
     assert f"−{-100 * silent['effect']:.1f} points ({signed(least)} to {signed(most)})" in page
     whole = f"**All {every['n_dates']} dates of any label** ({every['n_events']} drops): {signed(every['effect'])}"
     assert whole in page

@@ -162,6 +162,32 @@ def test_one_file_adds_one_of_each(tmp_path: Path, add: object) -> None:
     assert json.loads((pack / "manifest.json").read_text(encoding="utf-8"))["prices"]["source"] == "mine"
 
 
+def test_the_documented_provider_is_read_through_its_entry_point(tmp_path: Path) -> None:
+    site, folder = tmp_path / "site", tmp_path / "work"
+    folder.mkdir()
+    install_beside_the_package(site)
+    page = (PACKAGE.parent / "docs" / "extending.md").read_text(encoding="utf-8")
+    blocks = [block.split("```")[0] for block in page.split("```python\n")[1:]]
+    text = next(block for block in blocks if "class MyFiles" in block)
+    (site / "plugin" / "my_files.py").write_text(text, encoding="utf-8")
+    entries = site / "plugin-1.0.dist-info" / "entry_points.txt"
+    entries.write_text("[eventstudy.providers]\nmy_files = plugin.my_files:MyFiles\n", encoding="utf-8")
+    write_study(folder)
+    write_prices(folder / "prices")
+    (folder / "prices" / "CCC.csv").unlink()
+    write_events(folder, [event("E1", "2021-02-09"), event("E2", "2021-06-09")])
+    study = ["events.csv", "--config", "study.toml", "--prices", "my_files"]
+    settings = ("--set", 'report.formats=["csv"]', "--set", "study.kind=return")
+    done = command(site, folder, "run", *study, *settings, "--out", "out", "--quiet")
+    assert done.returncode == 0, done.stderr
+    pack = folder / "out" / "latest"
+    assert set(pd.read_csv(pack / "tables" / "car.csv")["ticker"]) == {"AAA", "BBB"}
+    assert "CCC.csv does not exist" in (pack / "ledger.csv").read_text(encoding="utf-8")
+    assert not (folder / "data").exists()
+    done = command(site, folder, "fetch", *study)
+    assert (done.returncode, "is not a source to fetch from" in done.stderr) == (2, True)
+
+
 def test_an_unknown_name_lists_what_other_distributions_have(tmp_path: Path) -> None:
     site, folder = tmp_path / "site", tmp_path / "work"
     folder.mkdir()

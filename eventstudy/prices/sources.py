@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -84,13 +85,15 @@ def get_prices(
 ) -> PriceTable:
     """Return the prices of a study, with the factors of ``model.factors_file``.
 
-    Downloaded prices are first stored in a snapshot, and the study reads the snapshot.
+    Downloaded prices are first stored in a snapshot, and the study reads the snapshot. A provider from outside the
+    package that does not take ``progress`` is read directly.
 
     Parameters
     ----------
     asked : str or None
-        A provider such as ``yahoo``, ``simulated``, a snapshot, a folder or file, ``example:SECTOR`` for
-        the prices that ship with a sector, or ``duckdb:FILE?QUERY``; None means the source of the settings.
+        A provider such as ``yahoo`` or one of the user's own, ``simulated``, a snapshot, a folder or file,
+        ``example:SECTOR`` for the prices that ship with a sector, or ``duckdb:FILE?QUERY``; None means the source of
+        the settings.
     tell
         Called with a sentence if other prices than the requested ones are used.
     watch
@@ -106,6 +109,8 @@ def get_prices(
     factors, request, source = study_factors(config), price_request(events, config), asked or own_source(events, config)
     if source == "simulated":
         table = simulated_prices(events, config, request)
+    elif _needs_no_snapshot(source):
+        table = _local(PROVIDERS[source]().fetch, request, config)
     elif source not in remote_names():
         table = _local(lambda request: _from_path(source, request), request, config)
     else:
@@ -150,7 +155,16 @@ def _finished(table: PriceTable, events: Events, config: StudyConfig) -> PriceTa
 
 def is_local(events: Events, config: StudyConfig, asked: str | None) -> bool:
     """Whether the requested prices are on this machine, so that no download is needed."""
-    return (asked or own_source(events, config)) not in remote_names()
+    source = asked or own_source(events, config)
+    return source not in remote_names() or _needs_no_snapshot(source)
+
+
+def _needs_no_snapshot(source: str) -> bool:
+    """Whether it is a provider from outside the package that does not take ``progress``: it downloads nothing."""
+    if source in PROVIDERS.declared or not PROVIDERS.knows(source):
+        return False
+    parameters = inspect.signature(PROVIDERS[source]).parameters
+    return "progress" not in parameters and all(each.kind is not each.VAR_KEYWORD for each in parameters.values())
 
 
 def prices_and_calendars(
@@ -244,7 +258,7 @@ def fetch_prices(
         If there was no answer for a ticker, or if a benchmark or all tickers have no prices; fetched prices are kept.
     """
     name = source or config.prices.source
-    if name not in remote_names():
+    if name not in remote_names() or _needs_no_snapshot(name):
         raise ConfigError(f"--prices {name!r} is not a source to fetch from; {nearest(name, remote_names())}")
     # The study's name comes from a file, so it must not contain a path out of the data folder.
     slug = re.sub(r"[^a-z0-9]+", "-", config.study.name.lower())[:40].strip("-")

@@ -249,14 +249,16 @@ def provider(name: str) -> Callable[[ProviderFactory], ProviderFactory]:
 
     Examples
     --------
+    >>> import datetime as dt
     >>> from eventstudy import PROVIDERS, PriceOutcome, PriceRequest, PriceTable, provider
     >>> @provider("nothing")
     ... class Nothing:
     ...     def fetch(self, request: PriceRequest) -> PriceTable:
-    ...         none = {name: PriceOutcome(name, "missing", "has no prices") for name in request.tickers}
-    ...         return PriceTable("nothing", {}, none)
-    >>> PROVIDERS.knows("nothing")
-    True
+    ...         none = {name: PriceOutcome(ticker=name, status="no_prices") for name in request.tickers}
+    ...         return PriceTable(source="nothing", series={}, outcomes=none)
+    >>> asked = PriceRequest(("AAA",), dt.date(2021, 1, 4), dt.date(2021, 6, 30))
+    >>> PROVIDERS["nothing"]().fetch(asked).outcomes["AAA"].status
+    'no_prices'
     """
 
     return PROVIDERS.add(name)

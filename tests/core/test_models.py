@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import model_twins as twins
 import numpy as np
@@ -61,6 +62,29 @@ def full_panel(seed: int, n: int = 4, *, missing: float = 0.0, late: int = 0, l1
     factors[:, l1 - 1, 2] = np.nan
     panel = make_panel(returns, market, n_estimation=l1, first_tau=-2)
     return replace(panel, factor_names=COLUMNS, estimation_factors=factors[:, :l1], event_factors=factors[:, l1:])
+
+
+def test_the_model_of_the_docs_is_a_whole_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
+    block = next(text for text in page.split("```python\n") if "def unit_beta_with_mean" in text).split("```")[0]
+    monkeypatch.setitem(MODELS, "unit_beta_with_mean", MODELS["market"])
+    exec(compile("import numpy as np\n" + block, "extending.md", "exec"), {})  # noqa: S102 - the page's own code
+    panel = full_panel(3, missing=0.1)
+    own = run(panel, "unit_beta_with_mean")
+    for i in range(len(panel)):
+        kept = np.isfinite(panel.estimation_returns[i])
+        returns, index = panel.estimation_returns[i][kept], panel.factor("market")[0][i][kept]
+        over, n = returns - index, kept.sum()
+        np.testing.assert_allclose(own.theta[i], [over.mean(), 1.0])
+        np.testing.assert_allclose(own.mean[i], over.mean() + panel.factor("market")[1][i])
+        assert (own.dof[i], own.n_estimation[i]) == (n - 1, n)
+        assert own.sigma2[i] == pytest.approx(over.var(ddof=1))
+        assert own.r_squared[i] == pytest.approx(1 - over.var() / returns.var())
+        weights = np.zeros(L2)
+        weights[2:4] = 1.0
+        assert own.variance(weights)[i] == pytest.approx(over.var(ddof=1) * (2 + 4 / n))
+        daily = own.estimation_design[i] @ own.xtx_inv[i]
+        np.testing.assert_allclose(daily[kept], np.tile([1 / n, 0.0], (n, 1)), atol=1e-12)
 
 
 def chosen(panel: EventPanel, name: str) -> EventPanel:

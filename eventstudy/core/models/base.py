@@ -133,13 +133,13 @@ def model(name: str, *, needs: tuple[str, ...] = (), still_index: bool = False) 
 
     Examples
     --------
-    >>> from dataclasses import replace
+    ``panel`` is an `EventPanel`.
+
     >>> from eventstudy import MODELS, EventPanel, ExpectedReturns, StudyConfig, least_squares, model
-    >>> @model("half_market")
-    ... def half_market(panel: EventPanel, settings: object) -> ExpectedReturns:
-    ...     fit = least_squares(panel.with_factors("market"), "half_market", ("alpha", "beta"))
-    ...     return replace(fit, theta=fit.theta / 2)
-    >>> MODELS.knows("half_market")
+    >>> @model("own_mean")
+    ... def own_mean(panel: EventPanel, settings: object) -> ExpectedReturns:
+    ...     return least_squares(panel.with_factors(), "own_mean", ("mean",))
+    >>> MODELS["own_mean"](panel, StudyConfig().model).theta.shape == (len(panel), 1)
     True
     """
 

@@ -63,7 +63,8 @@ def headline(facts: Mapping[str, Any], words: Words) -> str:
         return effect.effect_sentence(facts, words)
     verdict, late = facts["verdict"], facts.get("exploratory") or {}
     shown = late if late.get("n_dates") and not verdict.get("n_dates") else verdict
-    parts = [words[f"headline.{verdict['kind'].replace(' ', '_')}"], _drops(facts, words)]
+    kind = words[f"headline.{verdict['kind'].replace(' ', '_')}"]
+    parts = [kind.format(margin=points(verdict.get("margin"))), _drops(facts, words)]
     if shown.get("n_dates"):
         parts.append(_found(shown, words))
     if shown is late:
