@@ -38,13 +38,13 @@ def main() -> None:
     for correlation in CORRELATIONS:
         found = [simulate(g, correlation, given.draws, rng) for g in DATES]
         cells = " | ".join(f"{share:.1%}" for share, _ in found)
-        lines.append(f"| {correlation:.1f} | {cells} | {np.mean([effect for _, effect in found]):+.1%} |")
+        lines.append(f"| {correlation:.1f} | {cells} | {100 * np.mean([effect for _, effect in found]):+.1f} points |")
     closing = (
         f"Returns after a drop have a standard deviation of {SD:.0%} between dates; {given.draws:,} draws, "
-        f"seed {given.seed}. The first line, without correlation, shows labels that do not depend on the "
-        "outcome. For this reason the verdict counts a label only if the file says when it was known, and if that was "
-        "not after the first close at which the drop window was over on one of the exchanges. "
-        "`python benchmarks/late_labels.py --out docs/late-labels.md`"
+        f"seed {given.seed}. The first row shows labels that do not depend on the outcome. Labels that do "
+        "depend on it produce false reversals. The verdict therefore counts a label only if the events file says when "
+        "it was known, and if that was no later than the earliest close of the last drop day among the exchanges. "
+        "`python benchmarks/late_labels.py --out docs/late-labels.md` makes this page again."
     )
     text = "\n".join([*lines, "", closing]) + "\n"
     if given.out:

@@ -317,7 +317,7 @@ def defect_fixtures() -> list[Fixture]:
         ),
         plain(
             "late_dates",
-            "events of 2024, after the last day of one package's built-in calendar",
+            "events of 2024; the built-in calendar of event-study-toolkit ends in July 2023",
             25,
             n=3,
             start="2023-11-01",

@@ -159,15 +159,15 @@ FORMAT = """## A fixture
 | `market.csv` | `date` and the index, `MKT`; for `two_index` also `WORLD` |
 | `factors.csv` | for `capm` and `factors`: `Mkt-RF`, `SMB`, `HML`, `RF`, as decimals |
 | `events.csv` | `event_id`, `ticker`, `date` |
-| `study.json` | model, windows in sessions with both ends, kind and unit of returns, requested quantities |
+| `study.json` | model, windows in sessions (both ends included), kind and unit of returns, requested quantities |
 | `expected.json` | each number with its quantity, window and tolerance, and its event if it belongs to a single event |
 
 Rules for cases that the formulas leave open:
 
-- The day 0 of an event on a closed day is the next session.
+- Day 0 of an event on a closed day is the next session.
 - A return needs the price of its session and of the session before.
-- Regressions use only days that have all returns of the regression. No day after the estimation window is used, not
-  even for leads.
+- Regressions use only days that have a value of every variable of the regression. No day after the estimation window is
+  used, not even for leads.
 - `car_se` is the standard error of the prediction. It includes the estimation error; its degrees of freedom are the
   number of days minus the number of coefficients.
 - A firm-event with a gap in a window is not in the tests of that window.

@@ -33,7 +33,8 @@ MODEL_NOTES = {
         "E[R] = R_m",
         (
             "For betas far from one, and for groups of such shares: when the market falls, high-beta shares "
-            "look as if they had bad news. It needs no estimation window, so it is used for new listings."
+            "look as if they had bad news. alpha and beta are not estimated, but the variance still needs an "
+            "estimation window of `windows.minimum` days."
         ),
     ),
     "raw": (

@@ -286,8 +286,8 @@ def test_the_tutorial_says_what_the_pack_says() -> None:
         ),
         f"abnormal return was −{points(day0['car'])} %, {abs(day0['s']):.1f} standard errors",
         f"it was −{points(whole['car'])} %, {abs(whole['s']):.1f} standard errors",
-        f"the peers lost {points(case['car_post'])} %",
-        f"by +{points(ours['placebo_mean'])} % on average: {points(ours['excess'])} points more",
+        f"the peers' abnormal return was −{points(case['car_post'])} %",
+        f"it was +{points(ours['placebo_mean'])} % on average, {points(ours['excess'])} points more",
         f"4 February 2026, −{points(misread_one['car_drop'])} %",
         f"was {points(late['effect'])} points above the return that {late['n_controls']} control drops",
         f"rank {late['rank']} of {late['among']}, p = {late['p_value']:.2f}",
@@ -311,7 +311,7 @@ def test_the_readme_says_what_the_pack_says_of_june_2026() -> None:
     case = json.loads((PACK / "summary.json").read_text(encoding="utf-8"))["case_study"]
     day0 = shocks.loc[("SA26", "[0,0]")]
     assert f"was −{points(day0['car'])} % ({abs(day0['s']):.1f} standard errors)" in text
-    assert f"over days +2 to +20 they then lost {points(case['car_post'])} %" in text
+    assert f"over days +2 to +20 their abnormal return was −{points(case['car_post'])} %" in text
     reversal = pd.read_csv(PACK / "tables" / "reversal.csv").query("label == 'misreading'")
     assert (len(reversal), int(reversal["qualifies"].sum())) == (4, 1)
     assert not reversal.query("qualifies")["label_in_time"].any()

@@ -72,7 +72,7 @@ def test_membership_and_deals(tmp_path: Path) -> None:
     }
     found = ledger(run(tmp_path, [event_row("E0", "2021-01-12"), event_row("E1", "2021-06-09")], extra=extra))
     assert found["E1", "AAA"] == ("dropped", "not_listed: Alpha (AAA) was listed until 2021-03-01")
-    assert found["E1", "BBB"] == ("dropped", "not_listed: BBB is a member from 2021-09-01")
+    assert found["E1", "BBB"] == ("dropped", "not_listed: BBB was not listed before 2021-09-01")
     assert found["E1", "CCC"] == ("dropped", "deal_bound: the price of CCC was bound to a takeover bid from 2021-05-03")
     assert found["E0", "CCC"][0] == "used"
 

@@ -298,7 +298,7 @@ def clarifications(
     Notes
     -----
     A reversal is attributed only if the answer came after the drop had ended, the CARs over
-    [c, c+1] of all answers differ from zero over dates (sign-flip), and prices were not already
+    [c, c+1] of all answers differ significantly from zero over dates (sign-flip), and prices were not already
     recovering before the answer. Firms answer later after longer falls, so the control drops of the same shock are
     split at the same day.
     """

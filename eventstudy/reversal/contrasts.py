@@ -219,7 +219,7 @@ def read_confounders(path: Path, config: StudyConfig) -> tuple[Confounder, ...]:
             problems.append(Problem(f"date {record['date']!r} is not a date; write it as 2026-06-09", str(path), line))
             continue
         if ticker not in known:
-            text = f"ticker {ticker!r} is no peer of this study; name a peer, or * for all of them"
+            text = f"ticker {ticker!r} is not a peer of this study; name a peer, or * for all of them"
             problems.append(Problem(text, str(path), line))
             continue
         name = ticker if ticker == EVERYONE else config.peer(ticker).ticker

@@ -84,8 +84,8 @@ class PathDay:
 class Ratio:
     """Reversal ratio with its Fieller interval.
 
-    ``shape`` is ``interval``, ``outside`` (all numbers outside the ends, because the mean drop does not differ from
-    zero), ``everything``, or ``undefined`` for fewer than two dates.
+    ``shape`` is ``interval``, ``outside`` (all numbers outside the ends, because the mean drop does not differ
+    significantly from zero), ``everything``, or ``undefined`` for fewer than two dates.
     """
 
     estimate: float

@@ -378,7 +378,7 @@ def test_a_mainland_share_that_hardly_trades_counts_lots() -> None:
     thin = replace(item, volume=item.volume / 100)
     finding = look(thin, study(mic="XSHG"))["volume_unit"]
     assert finding.value == pytest.approx(float(np.median(item.close * item.volume)) / 100)
-    assert "million yuan on a median day" in str(text(finding.message))
+    assert "million yuan a day" in str(text(finding.message))
     lots = replace(study(mic="XSHG"), prices=Prices(volume_unit={"AAA": 100}))
     assert look(thin, lots) == {}
 
@@ -407,10 +407,10 @@ def test_gaps() -> None:
     weekly = bars("AAA")
     weekly = without(weekly, np.arange(len(weekly.dates)) % 5 != 0)
     finding = look(weekly)["gaps"]
-    assert (finding.severity, "80% are missing, so this is not a daily series" in str(text(finding.message))) == (
-        "drop",
-        True,
-    )
+    assert (
+        finding.severity,
+        "80% of the sessions are missing, so this is not a daily series" in str(text(finding.message)),
+    ) == ("drop", True)
 
 
 def test_another_company_under_the_ticker() -> None:
@@ -554,9 +554,11 @@ def test_sentences_put_tickers_together() -> None:
         QualityFinding("C", "gaps", "2022-05-04", 1.0, "drop", Reason("quality.mixed_up")),
     ]
     ends, many = "the close is adjusted and open, high, low are not", "the columns are mixed up"
-    said = [f"A, B: series stops (2022-05-03): {ends}", f"C: gaps (2022-05-04): {many}"]
+    said = [f"A, B: series stops (2022-05-03): {ends}", f"C: missing sessions (2022-05-04): {many}"]
     assert [text(reason) for reason in sentences([one, *rest])] == said
-    assert text(sentences(rest, accept=True)[1]) == f"C: accepted although suspect, gaps (2022-05-04): {many}"
+    assert (
+        text(sentences(rest, accept=True)[1]) == f"C: accepted although suspect, missing sessions (2022-05-04): {many}"
+    )
 
 
 @pytest.fixture
@@ -618,7 +620,9 @@ def test_a_check_shows_what_is_suspect(small: Path, capsys: pytest.CaptureFixtur
         ("AAA", "gaps", "2021-03-02", 1.0)
     ]
     assert main(command(small, "check")) == 0
-    assert "AAA: gaps (2021-03-02): 1 session(s) without a trade" in " ".join(capsys.readouterr().out.split())
+    assert "AAA: missing sessions (2021-03-02): 1 session(s) without a trade" in " ".join(
+        capsys.readouterr().out.split()
+    )
     halve(small / "prices" / "AAA.csv", "2021-02-02")
     assert main(command(small, "check")) == 4
     assert main(command(small, "check", "--accept-suspect")) == 0
@@ -631,7 +635,7 @@ def test_a_dropped_series_is_told_in_the_ledger(small: Path, capsys: pytest.Capt
     assert main(command(small, "check", "--json")) == 0
     ledger = {row["ticker"]: row for row in json.loads(capsys.readouterr().out)["ledger"]}
     assert ledger["AAA"]["status"] == "dropped"
-    assert ledger["AAA"]["reason"].startswith("suspect: gaps on 2020-01-03: ")
+    assert ledger["AAA"]["reason"].startswith("suspect: missing sessions on 2020-01-03: ")
     assert ledger["BBB"]["status"] == "used"
 
 

@@ -15,6 +15,7 @@ from eventstudy.prices import PriceSeries, PriceTable
 from eventstudy.reversal.claims import Claim, check_claims, read_claims
 
 HEADER = "claim_id,ticker,name,date,date_to,claimed,comparison,source,source_url,notes"
+NO_SIZE = "the claim gives no size; shown is the largest move in the claimed direction within {n} session(s)"
 CONFIG = StudyConfig(
     markets=(Market("XNYS", "IDX"),),
     peers=(
@@ -79,10 +80,10 @@ def test_the_best_session_of_a_range_and_the_best_one_nearby() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"date": None}, "no date"),
+        ({"date": None}, "the claim has no date"),
         ({"ticker": "OLD", "name": "Gone"}, "not listed: Gone (OLD) was listed until 2025-02-28"),
-        ({"ticker": "NOP", "name": "Nowhere"}, "no prices: Nowhere (NOP) is not delivered"),
-        ({"ticker": "ZZZ", "name": ""}, "no prices: ZZZ (ZZZ) is no peer of this study"),
+        ({"ticker": "NOP", "name": "Nowhere"}, "no prices: the price source has none for Nowhere (NOP)"),
+        ({"ticker": "ZZZ", "name": ""}, "no prices: ZZZ (ZZZ) is not a peer of this study"),
         ({"date": dt.date(2026, 7, 9)}, "no prices: those of Alpha (AAA) end on 2026-06-06"),
         ({"date": dt.date(2026, 5, 9)}, "no prices: those of Alpha (AAA) start on 2026-06-01"),
         ({"date": dt.date(2026, 6, 1)}, "no prices: AAA has no return on 2026-06-01"),
@@ -124,7 +125,7 @@ def test_a_claim_without_a_number_is_held_to_its_direction(
     found = check_claims((given,), prices(MOVES), CONFIG)[0]
     assert (found.verdict, found.session) == expected
     assert np.isnan(found.off_by)
-    assert text(found.reason) == "direction only: the largest such move of 1 session(s)"
+    assert text(found.reason) == NO_SIZE.format(n=1)
 
 
 def test_a_direction_over_a_range_is_its_largest_move() -> None:
@@ -132,7 +133,7 @@ def test_a_direction_over_a_range_is_its_largest_move() -> None:
     found = check_claims((given,), prices(MOVES), CONFIG)[0]
     assert (found.verdict, found.session) == ("confirmed", "2026-06-04")
     assert found.actual == pytest.approx(-0.15)
-    assert text(found.reason) == "direction only: the largest such move of 5 session(s)"
+    assert text(found.reason) == NO_SIZE.format(n=5)
 
 
 @pytest.mark.parametrize(("language", "shown"), [("en", "a fall, no size given"), ("zh", "下跌，未给幅度")])

@@ -80,5 +80,5 @@ def test_every_problem_of_a_confounders_file(tmp_path: Path) -> None:
         read_confounders(path, shocks.history.config)
     assert [str(p).removeprefix(str(path)) for p in error.value.problems] == [
         ":2: date 'soon' is not a date; write it as 2026-06-09",
-        ":3: ticker 'ZZZ' is no peer of this study; name a peer, or * for all of them",
+        ":3: ticker 'ZZZ' is not a peer of this study; name a peer, or * for all of them",
     ]

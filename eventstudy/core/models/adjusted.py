@@ -24,8 +24,8 @@ def mean_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noq
 def market_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # noqa: ARG001 - one contract for all
     """Index-adjusted return R = R_m + e (Brown and Warner 1985, eq. 2); nothing is estimated.
 
-    It also accepts an index that never moves. sigma2 = SSE/M about zero, since k = 0 (Brown and Warner use the
-    variance about the mean, with M-1). The coefficients (0, 1) have no estimation error.
+    It also accepts an index that never moves. sigma2 is the mean of e^2 over the M estimation days (Brown and Warner
+    use the variance about the mean, with M-1). alpha = 0 and beta = 1 are fixed, so they have no estimation error.
     """
     return fixed(panel.with_factors("market"), "market_adjusted", ("alpha", "beta"), (0.0, 1.0))
 
@@ -33,7 +33,7 @@ def market_adjusted(panel: EventPanel, settings: Model) -> ExpectedReturns:  # n
 def fixed(panel: EventPanel, name: str, loadings: tuple[str, ...], theta: tuple[float, ...]) -> ExpectedReturns:
     """Predict with fixed coefficients of a constant and all factors of the panel.
 
-    sigma2 = SSE/M about the prediction, since k = 0; the coefficients have no estimation error.
+    sigma2 = SSE/M about the prediction, since no coefficient is estimated; the coefficients have no error.
     """
     data = observations(panel)
     n, p, count = len(panel), len(theta), data.used.sum(axis=1)

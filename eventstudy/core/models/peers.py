@@ -32,12 +32,12 @@ def synthetic_peer(panel: EventPanel, settings: Model) -> ExpectedReturns:  # no
 
     Notes
     -----
-    Least squares over the estimation window, without an intercept. The weights sum to one, so the residual is
-    sum_j w_j (d_j - R), and the weights give the point of smallest norm in the donors' convex hull. They are
-    computed exactly by non-negative least squares on [d_j - R; 1] against [0; 1] and then scaled to sum one. A
-    donor is left out (weight zero) if it has fewer than nine tenths of the security's estimation days or misses
-    an event day. The error of the weights is that of least squares on the donors with positive weight, given
-    their sum; k is the number of these donors minus one.
+    Least squares over the estimation window, without an intercept. The weights sum to one, so the residual
+    R - sum_j w_j R_j equals sum_j w_j (R - R_j), and they give the point of smallest norm in the convex hull of the
+    R - R_j. They are computed exactly by non-negative least squares on [R_j - R; 1] against [0; 1], then scaled so that
+    they sum to one. A donor is left out (weight zero) if it has fewer than nine tenths of the security's estimation
+    days or misses an event day. The error of the weights is that of least squares on the donors with positive weight,
+    with the sum fixed at one; k is the number of these donors minus one.
     """
     names = tuple(name for name in panel.factor_names if name not in ("market", "span"))
     chosen = panel.with_factors(*names)
