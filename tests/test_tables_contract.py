@@ -165,7 +165,7 @@ def test_the_verdict_rests_on_these_numbers(book: Book, result: StudyResult) -> 
     }
     assert {name: verdict[name] for name in expected} == pytest.approx(expected, rel=1e-9)
     assert verdict["ci"] == pytest.approx([rows["excess_post"]["lower"], rows["excess_post"]["upper"]], rel=1e-9)
-    assert (verdict["estimator"], verdict["p_name"]) == ("regression", "regression_t")
+    assert (verdict["estimator"], verdict["p_name"]) == ("moderated", "regression_t")
 
 
 def test_overlapping_shocks_count_once(book: Book, result: StudyResult) -> None:

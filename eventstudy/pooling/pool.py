@@ -26,7 +26,7 @@ from eventstudy.reversal.verdict import Evidence, Past, Verdict, asked_of, past_
 NAN = float("nan")
 POOLED = "pooled"
 #: Effects for which the number of dates needed is given.
-EFFECTS = (0.01, 0.02, 0.05, 0.10)
+POOL_EFFECTS = (0.01, 0.02, 0.05, 0.10)
 #: With fewer weeks in a sector, Cochran's Q is far from its chi-square distribution.
 FEW_FOR_Q = 20
 LABEL = "reversal.label"
@@ -151,7 +151,7 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerStep:
-    """Smallest detectable effect with these sectors, and the dates that each of `EFFECTS` would need.
+    """Smallest detectable effect with these sectors, and the dates that each of `POOL_EFFECTS` would need.
 
     ``sd`` is the standard error times the root of the number of dates, ``df_share`` the degrees of freedom of the
     regression divided by the number of dates minus one.
@@ -506,7 +506,7 @@ class _Group:
             window=(int(first), int(last)),
             excess=date_means(day0, self.whole.own),
             drop=date_means(day0, self.joined("drop")[self.mask]),
-            falls=self.whole,
+            regression=self.whole,
             attainable=self._attainable(),
             n_events=int(self.joined("n_peers")[self.mask].sum()),
             n_effective=float(np.nansum(effective)),
@@ -600,7 +600,7 @@ class _Group:
     def _step(self, sectors: tuple[str, ...], mask: NDArray[np.bool_]) -> PowerStep:
         found, k = self.comparison.excess(mask), len(np.unique(self.joined("day0")[mask]))
         sd, share = found.per_date(k)
-        needed = tuple(dates_needed(sd, effect, df_share=share) if sd > 0 else None for effect in EFFECTS)
+        needed = tuple(dates_needed(sd, effect, df_share=share) if sd > 0 else None for effect in POOL_EFFECTS)
         return PowerStep(
             group=self.kind.name,
             sectors=" + ".join(sectors),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eventstudy.config.schema import DIALECT, schema_of
-from eventstudy.pooling.pool import EFFECTS, PoolTest
+from eventstudy.pooling.pool import POOL_EFFECTS, PoolTest
 from eventstudy.results.summary_schema import verdict_schema
 
 
@@ -52,7 +52,7 @@ class PoolSummary:
 def pool_schema() -> dict[str, Any]:
     """Return the JSON Schema of the summary.json that `eventstudy pool` writes."""
     summary, power = schema_of(PoolSummary, written=True), schema_of(Power, written=True)
-    dates = {f"dates_for_{effect:.0%}": schema_of(int | None, written=True) for effect in EFFECTS}
+    dates = {f"dates_for_{effect:.0%}": schema_of(int | None, written=True) for effect in POOL_EFFECTS}
     power = {**power, "properties": {**power["properties"], **dates}, "required": [*power["required"], *dates]}
     verdict = verdict_schema()
     own = {

@@ -27,8 +27,8 @@ from eventstudy.results.columns import window_name
 from eventstudy.results.records import interval
 from eventstudy.reversal import Findings
 
-#: Test of the mean over several dates, and test for a single date.
-OVER_DATES, ONE_DATE = "ibragimov_mueller", "car_t"
+#: Test of the mean over several dates. A single date has that of its firm-event or, with several, of its portfolio.
+OVER_DATES, ONE_EVENT, ONE_DATE = "ibragimov_mueller", "car_t", "portfolio_car_t"
 _UNKNOWN = (float("nan"), float("nan"))
 #: Mean CAR for which the summary gives the number of dates needed.
 LITTLE = 0.02
@@ -43,7 +43,8 @@ def effect_of(sample: WindowSample) -> dict[str, Any]:
 
     Standard error, 95 % interval, statistic and p-value belong to this mean: those of ``ibragimov_mueller``,
     K-1 degrees of freedom, fewer if windows overlap. For a single date they use the portfolio's prediction error, with
-    the smallest degrees of freedom of its peers' estimations; for one firm this is ``car_t``. The p-value is for
+    the smallest degrees of freedom of its peers' estimations: ``portfolio_car_t``, which the table of tests does not
+    have, and for one firm ``car_t``. The p-value is for
     ``tests.alternative``. Values are decimals: returns, natural logarithms of volume, absolute returns; NaN if
     missing.
     """
@@ -55,7 +56,7 @@ def effect_of(sample: WindowSample) -> dict[str, Any]:
         "n_dates": sample.k,
         "k_eff": sample.overlap.k_eff,
         "n_effective": sample.n_effective,
-        "test": OVER_DATES if sample.k > 1 else ONE_DATE if sample.k else "",
+        "test": OVER_DATES if sample.k > 1 else ONE_EVENT if sample.n == 1 else ONE_DATE if sample.k else "",
     }
 
 
@@ -229,7 +230,7 @@ def small_table(
             mean = table.get((group, window, OVER_DATES))
             if mean is None:
                 continue
-            told = of_mean(mean.estimate, mean.statistic, float("nan") if mean.df is None else mean.df)
+            told = of_mean(mean.estimate, mean.statistic, mean.df)
             rows.append(
                 {
                     "group": group,

@@ -75,9 +75,8 @@ def effect_of(facts: Mapping[str, Any]) -> EffectRow:
 
 def _known(facts: Mapping[str, Any], kind: type) -> dict[str, Any]:
     """Return the fields of a record for which the summary has a value, converted to their types."""
-    given = {**facts, "window": facts.get("window") or "[0,0]"}
     readers = {name: _reader(hint) for name, hint in typing.get_type_hints(kind).items()}
-    return {name: read(given[name]) for name, read in readers.items() if given.get(name) is not None}
+    return {name: read(facts[name]) for name, read in readers.items() if facts.get(name) is not None}
 
 
 def counts_of(facts: Mapping[str, Any]) -> Counts:

@@ -15,7 +15,7 @@ from eventstudy.core.statistics.overlap import DateOverlap
 from eventstudy.core.statistics.sample import Alternative, TestResult, WindowSample
 
 #: Statistics over dates, for which the step-down with common sign vectors is computed.
-OVER_DATES = ("date_t", "sign_flip")
+STEPPED_DOWN = ("date_t", "sign_flip")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def adjust(observed: Sequence[WindowSample], results: Sequence[TestResult]) -> l
     rows: list[Adjusted] = []
     for name in dict.fromkeys(name for name, _ in p_values):
         family = np.array([p_values.get((name, window), np.nan) for window in windows])
-        stepped = step_down if name in OVER_DATES else np.full(len(windows), np.nan)
+        stepped = step_down if name in STEPPED_DOWN else np.full(len(windows), np.nan)
         adjusted = {
             "p_value": family,
             "holm": holm(family),

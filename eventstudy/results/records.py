@@ -1,9 +1,10 @@
 """Typed records of a finished study: what the attributes of a `StudyResult` return.
 
-Each record is a row of one table of the pack and has that table's columns as fields, so that
-docs/reading-the-pack.md describes both. Returns are decimals, windows are pairs of event days, sessions are ISO
-dates. A missing number is NaN, a missing text is empty. A field with a text, such as ``reason``, is followed by a
-field with its code, such as ``reason_code``; several codes are joined by ``;``.
+Most records are rows of a table of the pack and have that table's columns as fields, so that docs/reading-the-pack.md
+describes both; `EffectRow`, `VerdictRow`, `WarningRow` and `Counts` come from summary.json. Returns are decimals,
+windows are pairs of event days, sessions are ISO dates. A missing number is NaN, a missing text is empty. A field
+with a text, such as ``reason``, is followed by a field with its code, such as ``reason_code``; several codes are joined
+by ``;``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 #: Severity of a warning, see `WarningRow`.
 Level = Literal["serious", "caution", "note"]
-#: Tests whose statistic is the estimate divided by its own standard error; only these have an interval.
+#: Tests over several dates or firm-events whose statistic is the estimate divided by its own standard error; in the
+#: table of tests only these have an interval.
 STUDENTISED = ("ibragimov_mueller", "cross_sectional_t", "portfolio_t")
 
 
@@ -30,11 +32,12 @@ STUDENTISED = ("ibragimov_mueller", "cross_sectional_t", "portfolio_t")
 class EffectRow:
     """The effect of the events: the mean over dates of the peers' cumulative abnormal value in one window.
 
-    ``estimate`` is the mean, ``se`` its standard error, ``lower`` and ``upper`` its 95 % interval, ``statistic``
-    and ``p_value`` its t and two-sided p. It uses ``n_events`` firm-events on ``n_dates`` dates; ``k_eff`` is the
-    number of dates without overlap that carry the same information. ``test`` is ``ibragimov_mueller``, the t over
-    dates. With a single date it is ``car_t``, with the prediction error of the date's portfolio as standard error.
-    ``group`` is as in `TestRow`, ``sentence`` the effect in words.
+    ``estimate`` is the mean, ``se`` its standard error, ``lower`` and ``upper`` its 95 % interval, ``statistic`` its
+    t and ``p_value`` the p of this t against ``tests.alternative``. It uses ``n_events`` firm-events on ``n_dates``
+    dates; ``k_eff`` is the number of dates without overlap that carry the same information. ``test`` is
+    ``ibragimov_mueller``, the t over dates. For one firm-event it is ``car_t``. For several firm-events of one date it
+    is ``portfolio_car_t``, with the prediction error of the date's portfolio as standard error; no row of the table of
+    tests has this p. ``group`` is as in `TestRow`, ``sentence`` the effect in words.
     """
 
     window: Window
@@ -60,12 +63,12 @@ class VerdictRow:
     ``kind`` is ``reversal``, ``drift``, ``equivalent to none`` or ``inconclusive``, ``sentence`` the answer in
     words. If no date entered the comparison, ``reason`` is the code of the reason.
 
-    ``effect`` is the mean excess over control drops. ``estimator`` says how it was computed: ``regression`` over
-    all control drops, ``rank`` among them for one or two dates, or ``matched``, the mean over matched sets of
-    control drops. ``interval`` is its 95 % t interval, ``se`` and ``df`` its standard error and degrees of freedom.
-    ``p_value`` is two-sided, from the test ``p_name``, and cannot be below ``p_floor``. ``p_greater`` is one-sided,
-    towards a reversal. ``sign_flip_p`` is from the sign-flip test over dates, ``equivalence_p`` from the two
-    one-sided tests against ``margin``: effects within ± this margin count as none.
+    ``effect`` is the mean excess over control drops. ``estimator`` says how it was computed: ``moderated`` or
+    ``regression`` over all control drops, ``rank`` among them for dates in one or two weeks, or ``matched``, the mean
+    over matched sets of control drops. ``interval`` is its 95 % t interval, ``se`` and ``df`` its standard error and
+    degrees of freedom. ``p_value`` is two-sided, from the test ``p_name``, and cannot be below ``p_floor``.
+    ``p_greater`` is one-sided, towards a reversal. ``sign_flip_p`` is from the sign-flip test over dates,
+    ``equivalence_p`` from the two one-sided tests against ``margin``: effects within ± this margin count as none.
 
     ``n_dates``, ``n_events`` and ``n_placebos`` are the numbers of dates, firm-events and matched control drops
     behind the effect. ``k_eff`` is the number of dates without overlap that carry the same information; NaN if

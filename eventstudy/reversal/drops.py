@@ -22,8 +22,8 @@ RECENT_DAYS, RUN_UP_DAYS = 20, 60
 #: Decay of the exponentially weighted variance (RiskMetrics 1996).
 DECAY = 0.94
 LOCKED = LOCKED_UP | LOCKED_DOWN
-#: Largest number of sessions by which a drop window is extended.
-LONGEST_LOCK = 5
+#: Last event day that can become the first unlocked session, the end of an extended drop window.
+LATEST_UNLOCKED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +283,7 @@ def delays(flags: NDArray[np.uint8], tau: Counts, drop: Window) -> Counts:
     delay = np.zeros(len(flags), dtype=np.int64)
     for row in np.flatnonzero(locked[:, first : last + 1].any(axis=1)):
         at = first + int(np.flatnonzero(locked[row, first : last + 1])[-1])
-        while at < len(tau) and tau[at] < LONGEST_LOCK and locked[row, at]:
+        while at < len(tau) and tau[at] < LATEST_UNLOCKED and locked[row, at]:
             at += 1
         unlocked = int(tau[min(at, len(tau) - 1)])
         delay[row] = unlocked if unlocked >= max(drop[1], 1) else 0
@@ -295,7 +295,7 @@ def after_locks(
 ) -> tuple[EventPanel, ExpectedReturns]:
     """Shift the days of locked firm-events so that the drop window contains the whole drop.
 
-    ``panel`` covers ``event`` and `LONGEST_LOCK` days more; the result covers ``event``. Sessions up
+    ``panel`` covers ``event`` and `LATEST_UNLOCKED` days more; the result covers ``event``. Sessions up
     to the last locked one are summed on the drop window's first day, and the first unlocked session becomes its last
     day. Returns, predictions and variances are sums, so CARs and their errors are exact.
     """

@@ -122,6 +122,8 @@ class Excess:
         Rank of the mean standardised excess by size, 1 the largest, and the number ranked; 0 if it is not ranked.
     p_floor
         Smallest possible p-value of the rank; 0 for the regression.
+    moderated
+        Whether the regression is moderated, see `estimate`.
     """
 
     effect: float = NAN
@@ -143,6 +145,7 @@ class Excess:
     rank: int = 0
     among: int = 0
     p_floor: float = 0.0
+    moderated: bool = True
     reason: Reason = field(default_factory=Reason)
 
     @property
@@ -276,7 +279,7 @@ def estimates(
     entered, falls = comparable[falls.event], falls.take(comparable)
     if not falls.event.any():
         reason = Reason("excess.no_controls", fewest=FEWEST_CONTROLS)
-        return [Excess(own=np.zeros(0), entered=entered, reason=reason)] * len(posts)
+        return [Excess(own=np.zeros(0), entered=entered, moderated=moderated, reason=reason)] * len(posts)
     given = [replace(falls, post=post[comparable]) for post in posts]
     z, traits = np.column_stack([outcome(each) for each in given]), traits_of(falls)
     slope = slope_row(falls, traits) * moderated
@@ -303,6 +306,7 @@ def estimates(
         n_controls=_distinct(falls),
         n_clusters=len(fit.expected) - 1,
         k_eff=_worth(weeks, falls.length),
+        moderated=moderated,
     )
     return [
         excess_of(

@@ -16,7 +16,7 @@ from eventstudy.core.estimation import cut_and_fit
 from eventstudy.core.models import ExpectedReturns
 from eventstudy.core.returns import FactorColumns, MarketPanel, ReturnsPanel
 from eventstudy.core.windows import EventPanel, Request
-from eventstudy.reversal.drops import LOCKED, LONGEST_LOCK, after_locks
+from eventstudy.reversal.drops import LATEST_UNLOCKED, LOCKED, after_locks
 
 #: Number of securities that are summed at a time, so that their arrays fit into the processor's cache.
 BLOCK = 16
@@ -111,7 +111,7 @@ class History:
             kept = {mic: list(rows) for mic, rows in requests.items()}
         event = self.config.windows.event
         locked = any((market.flags & LOCKED).any() for market in self.panel.markets.values())
-        wide = (event[0], event[1] + LONGEST_LOCK) if locked else event
+        wide = (event[0], event[1] + LATEST_UNLOCKED) if locked else event
         return Fits(*cut_and_fit(kept, self.excluded, self.panel, self.config, event=wide), locked)
 
     def portfolios(self, fits: Fits, *, alpha: str | None = None) -> ShockPortfolios:

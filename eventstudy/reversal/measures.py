@@ -216,7 +216,8 @@ def answer_measures(shocks: Shocks, group: str) -> Iterator[Measure]:
     ranked, k = answer.estimator == "rank", answer.n_dates
     row = functools.partial(Measure, group=group, n_dates=k)
     effect, (low, high), margin = answer.effect, answer.interval, answer.margin
-    note = Reason(f"note.by_{answer.estimator}", p=answer.p_greater, floor=answer.p_floor, n=answer.n_controls)
+    name = "regression" if answer.estimator == "moderated" else answer.estimator
+    note = Reason(f"note.by_{name}", p=answer.p_greater, floor=answer.p_floor, n=answer.n_controls)
     note = note if k else NO_NOTE
     yield row(measure="excess_post", estimate=effect, lower=low, upper=high, p_value=answer.p_value, note=note)
     note = Reason("note.equivalence")

@@ -40,7 +40,7 @@ from eventstudy.reversal.permutation import (
     placebo_spread,
     rank_among,
 )
-from eventstudy.reversal.verdict import Evidence, Verdict, asked_of, kind_of, past_of, power, smallest_margin, verdict
+from eventstudy.reversal.verdict import Evidence, Verdict, asked_of, kind_of, margin_for, past_of, power, verdict
 from eventstudy.shocks import Lead
 
 #: Drop window of endpoint B; for news with a bare date also the window that includes the day before.
@@ -109,7 +109,7 @@ class Endpoint:
     @property
     def kind(self) -> str:
         """Kind of verdict by this endpoint alone."""
-        return kind_of(self.found, smallest_margin(self.drops.drop[self.counted]))
+        return kind_of(self.found, margin_for(self.drops.drop[self.counted]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -440,9 +440,10 @@ def _answer(shocks: Shocks, headline: Sample, config: StudyConfig, name: str, ki
     if config.reversal.estimator == "matched":
         found = _by_sets(shocks, mask, config)
     else:
-        falls = shocks.comparison.excess(mask)
+        regression = shocks.comparison.excess(mask)
         unlike = tuple(row.variable for row in shocks.balances[name] if abs(row.smd_after) > UNBALANCED)
-        found = {"falls": falls, "unbalanced": unlike, "excess": date_means(fallen.day0[mask], falls.own)}
+        excess = date_means(fallen.day0[mask], regression.own)
+        found = {"regression": regression, "unbalanced": unlike, "excess": excess}
     evidence = Evidence(
         subject=kind.subject,
         window=config.windows.post,

@@ -60,8 +60,8 @@ _POWER: dict[str, dict[str, float]] = {}
 class Verdict:
     """One of four answers with its numbers; returns are decimals.
 
-    ``effect`` is the mean excess over control drops by ``estimator``: the regression, the rank for dates in one or two
-    weeks, or matched sets. ``interval`` is its 95 % t interval, ``p_value`` two-sided, from the test ``p_name``,
+    ``effect`` is the mean excess over control drops by ``estimator``: the value of ``reversal.estimator``, or ``rank``
+    for dates in one or two weeks. ``interval`` is its 95 % t interval, ``p_value`` two-sided, from the test ``p_name``,
     ``p_floor`` its smallest possible value, and ``p_greater`` the one-sided p towards a reversal. ``mde`` uses the
     standard error of the effect, or ``se_placebos`` (from the spread of the control drops) if there is none.
     ``needed`` are the numbers of dates at which each of `EFFECTS` would be found, by the same error and degrees of
@@ -117,7 +117,7 @@ class Evidence:
         Name of the drops; its code with ``_one`` at the end names a single drop.
     excess, drop : (K,)
         Excess and CARs of the drops.
-    falls
+    regression
         The regression over all control drops; without it the verdict uses matched control drops.
     unbalanced
         Characteristics in which the drops differ from the controls after adjustment, see `controls.balance`.
@@ -137,7 +137,7 @@ class Evidence:
     window: Window
     excess: Floats
     drop: Floats
-    falls: Excess | None = None
+    regression: Excess | None = None
     unbalanced: tuple[str, ...] = ()
     attainable: int = 0
     permutation: PermutationTest = NO_TEST
@@ -156,7 +156,7 @@ class Evidence:
 
 def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     """Return the verdict on the excess over control drops, by the estimator of the evidence."""
-    x, k, found = evidence.excess, len(evidence.excess), evidence.falls
+    x, k, found = evidence.excess, len(evidence.excess), evidence.regression
     sd = float(x.std(ddof=1)) if k > 1 else math.nan
     # Standard error of one date, and the degrees of freedom as a share of K - 1.
     between, df_share = found.per_date(k) if found else (evidence.spread.se if k == 1 else sd, 1.0)
@@ -166,7 +166,7 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
         "n_events": evidence.n_events,
         "n_effective": evidence.n_effective,
         "sd": sd,
-        "margin": smallest_margin(evidence.drop),
+        "margin": margin_for(evidence.drop),
         "reason": "" if k else _why_nothing(evidence),
         "attainable": evidence.attainable,
         "needed": needed,
@@ -175,7 +175,7 @@ def verdict(evidence: Evidence, *, seed: int, draws: int) -> Verdict:
     return _of_falls(evidence, found, shared) if found else _of_sets(evidence, shared, seed=seed, draws=draws)
 
 
-def smallest_margin(drop: Floats) -> float:
+def margin_for(drop: Floats) -> float:
     """Effects within ± this count as none: a quarter of the mean drop, or two round trips' cost if that is more."""
     return max(0.25 * abs(float(drop.mean())), SMALLEST_MARGIN) if len(drop) else float("nan")
 
@@ -213,7 +213,7 @@ def _of_falls(evidence: Evidence, found: Excess, shared: Mapping[str, Any]) -> V
         equivalence_p=found.equivalence_p(margin),
         se_placebos=found.spread,
         ladder=Reason.join([_ladder_of_falls(k, found), unlike], " "),
-        estimator="rank" if ranked else "regression",
+        estimator="rank" if ranked else "moderated" if found.moderated else "regression",
         shrunk=shrunk,
         p_costs=p_costs,
     )
@@ -348,7 +348,7 @@ def _nothing_to_test(evidence: Evidence) -> Reason:
     if why == "no_drops":
         return Reason("verdict.no_drops", n=evidence.n_candidates, subject=subject)
     if why == "unmatched":
-        return Reason("verdict.uncompared" if evidence.falls else "verdict.unmatched", subject=subject)
+        return Reason("verdict.uncompared" if evidence.regression else "verdict.unmatched", subject=subject)
     n, undated = evidence.n_late, evidence.n_undated
     if 0 < undated < n:
         return Reason("verdict.untimely", n=n, late=n - undated, undated=undated, subject=subject)
@@ -394,12 +394,12 @@ def _needed(between: float, df_share: float) -> dict[str, int]:
 def _more_data(evidence: Evidence, between: float, needed: Mapping[str, int]) -> Reason:
     """Return a note on the dates needed, from the standard error ``between`` of one date, and on the limits of the
     history."""
-    k, falls = len(evidence.excess), evidence.falls
+    k, regression = len(evidence.excess), evidence.regression
     if evidence.n_unmatched and not k:
-        return Reason("more.no_controls" if falls else "more.unmatched", n=evidence.n_unmatched)
+        return Reason("more.no_controls" if regression else "more.unmatched", n=evidence.n_unmatched)
     if not needed:
         return Reason("more.unknown")
-    by = "dates" if k > 1 and not (falls and falls.rank) else "controls" if falls else "placebos"
+    by = "dates" if k > 1 and not (regression and regression.rank) else "controls" if regression else "placebos"
     # Rounded to two digits, since the spread is not known more precisely.
     about = {name: int(float(f"{dates:.2g}")) for name, dates in needed.items()}
     told = Reason(f"more.{by}", sd=between, **about)
@@ -507,7 +507,7 @@ def judged(past: Past, events: Places, effects: tuple[float, ...], *, seed: int)
 
     Each effect is added to the events' post windows, spread evenly over the days.
     """
-    listed, margin = as_list(past.falls, events), smallest_margin(past.drop[events])
+    listed, margin = as_list(past.falls, events), margin_for(past.drop[events])
     share = shares(listed)
     posts = [listed.post + effect * share for effect in effects]
     found = estimates(listed, posts, draws=PAIRS, seed=seed, moderated=past.moderated)

@@ -24,7 +24,7 @@ from eventstudy.config import StudyConfig
 from eventstudy.core.statistics.dates import dates_needed, detectable, minimum_detectable_effect
 from eventstudy.errors import ConfigError, IntegrityError
 from eventstudy.messages import text as worded
-from eventstudy.pooling.pool import EFFECTS, POOLED, PackShocks, cochran_q, pool_packs, pooled_falls
+from eventstudy.pooling.pool import POOL_EFFECTS, POOLED, PackShocks, cochran_q, pool_packs, pooled_falls
 from eventstudy.pooling.schema import pool_schema
 from eventstudy.report.bundle import write_bundle
 from eventstudy.report.pack import write_pack
@@ -121,7 +121,7 @@ def test_the_pooled_verdict_is_the_regression_on_all_falls_with_a_level_for_each
     assert (answer.shrunk, answer.p_costs) == pytest.approx(WHOLE.shrunken(0.008), rel=1e-9)
     # Four days are days 0 of both sectors: five dates of nine drops, and five weeks.
     assert (answer.n_dates, WHOLE.n_weeks, WHOLE.n_events) == (5, 5, 9)
-    assert (answer.estimator, answer.p_name) == ("regression", "regression_t")
+    assert (answer.estimator, answer.p_name) == ("moderated", "regression_t")
     assert (answer.n_events, answer.n_effective, answer.attainable) == (18, 13.5, 27)
     assert (answer.n_controls, answer.n_clusters) == (120, WHOLE.n_clusters)
     assert set(answer.power) == {"0.02", "0.05", "0.10"}
@@ -253,7 +253,7 @@ def test_power_grows_with_the_dates_of_every_sector() -> None:
         found = estimate(by_hand(own))
         assert step.sd == pytest.approx(found.se * math.sqrt(step.n_dates))
         assert step.mde == pytest.approx(detectable(found.se, found.df))
-        for effect, needed in zip(EFFECTS, step.needed, strict=True):
+        for effect, needed in zip(POOL_EFFECTS, step.needed, strict=True):
             assert needed is not None
             at = [found.df * (k - 1) / (step.n_dates - 1) for k in (needed, needed - 1)]
             assert minimum_detectable_effect(step.sd, needed, df=at[0]) <= effect * (1 + 1e-9)

@@ -299,7 +299,7 @@ def test_one_date_is_set_against_its_estimation_window(tmp_path: Path) -> None:
     found = json.loads((pack / "summary.json").read_text(encoding="utf-8"))["effect"]
     shock = pd.read_csv(pack / "tables" / "shocks.csv").query("window == '[0,0]'").iloc[0]
     assert [found["estimate"], found["se"]] == pytest.approx([shock["car"], shock["se"]], rel=1e-9)
-    assert (found["test"], found["n_dates"]) == ("car_t", 1)
+    assert (found["test"], found["n_dates"]) == ("portfolio_car_t", 1)
     assert found["sentence"].endswith(" With one date this cannot be separated from other news of that day.")
 
 

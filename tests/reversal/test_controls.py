@@ -132,7 +132,7 @@ def test_the_verdict_is_the_regression_on_page_1_in_the_table_and_the_summary(tm
     found = findings(shocks, events, computed.alignments, config)
     rows, facts = tables(found, config), reversal_summary(found, config)["verdict"]
     answer = estimate(shocks.comparison.of(shocks.counted[shocks.question]), draws=config.tests.draws)
-    assert (facts["estimator"], facts["p_name"]) == ("regression", "regression_t")
+    assert (facts["estimator"], facts["p_name"]) == ("moderated", "regression_t")
     assert (facts["effect"], facts["se"], facts["df"], facts["p_value"]) == (
         answer.effect,
         answer.se,
@@ -170,6 +170,8 @@ def test_drops_without_a_set_of_their_own_count_in_the_regression_alone(tmp_path
     counted, with_sets = shocks.counted[shocks.question], shocks.members[shocks.question]
     assert counted.sum() == shocks.verdict.n_dates >= with_sets.sum()
     assert matched.verdict.estimator == "matched"
+    _, plain = study(tmp_path, rows, "reversal.estimator=regression")
+    assert (shocks.verdict.estimator, plain.verdict.estimator) == ("moderated", "regression")
     assert matched.verdict.n_dates == matched.asked.sum() == matched.counted[matched.question].sum()
     # A placebo set is used by one event; a control by all of them.
     assert shocks.verdict.n_controls > 100

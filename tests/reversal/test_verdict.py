@@ -186,7 +186,7 @@ def test_the_dates_needed_and_the_smallest_effect_of_a_regression_agree() -> Non
         window=(2, 20),
         excess=own,
         drop=np.full(4, -0.1),
-        falls=found,
+        regression=found,
         n_events=4,
     )
     judged = verdict(evidence, seed=1, draws=999)

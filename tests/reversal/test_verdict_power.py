@@ -12,17 +12,7 @@ from scipy import stats
 from eventstudy.config import Reversal, Windows
 from eventstudy.reversal import verdict as module
 from eventstudy.reversal.estimator import Excess, Falls, estimate
-from eventstudy.reversal.verdict import (
-    REVERSAL,
-    Past,
-    as_list,
-    draw_events,
-    judged,
-    kind_of,
-    power,
-    shares,
-    smallest_margin,
-)
+from eventstudy.reversal.verdict import REVERSAL, Past, as_list, draw_events, judged, kind_of, margin_for, power, shares
 from eventstudy.simulate.sectors import pasts, sector_returns, together
 
 
@@ -76,7 +66,7 @@ def test_a_list_is_judged_by_the_estimator_and_the_rule_of_the_verdict(past: Pas
         assert (found.effect, found.se, found.df) == pytest.approx((own.effect, own.se, own.df), rel=1e-10)
         assert (found.p_value, found.prior_sd) == pytest.approx((own.p_value, own.prior_sd), rel=1e-9)
         np.testing.assert_allclose(found.own, own.own, rtol=1e-9)
-        assert kind == kind_of(own, smallest_margin(past.drop[events]))
+        assert kind == kind_of(own, margin_for(past.drop[events]))
     assert kind == REVERSAL
 
 

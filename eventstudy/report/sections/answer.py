@@ -101,14 +101,14 @@ def _found(shown: Mapping[str, Any], words: Words) -> str:
     low, high = (*(shown.get("ci") or ()), None, None)[:2]
     value = float(shown["effect"])
     more = words["headline.more" if value >= 0 else "headline.less"]
-    facts = {"points": points(abs(value)), "more": more, "k": count(shown["n_dates"])}
-    facts |= {"p": p_text(shown.get("p_value")), "low": points(low, sign=True), "high": points(high, sign=True)}
+    numbers = {"points": points(abs(value)), "more": more, "k": count(shown["n_dates"])}
+    numbers |= {"p": p_text(shown.get("p_value")), "low": points(low, sign=True), "high": points(high, sign=True)}
     if finite(low):
-        return words["headline.effect"].format(**facts)
-    one = "_one" if facts["k"] == "1" else ""
+        return words["headline.effect"].format(**numbers)
+    one = "_one" if numbers["k"] == "1" else ""
     if shown.get("rank"):
-        facts |= {"rank": count(shown["rank"]), "among": count(shown["among"])}
-    return words[f"headline.{'ranked' if shown.get('rank') else 'alone'}{one}"].format(**facts)
+        numbers |= {"rank": count(shown["rank"]), "among": count(shown["among"])}
+    return words[f"headline.{'ranked' if shown.get('rank') else 'alone'}{one}"].format(**numbers)
 
 
 def _could_see(shown: Mapping[str, Any], words: Words) -> list[str]:

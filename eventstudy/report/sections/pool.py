@@ -13,7 +13,7 @@ from eventstudy import __version__
 from eventstudy.config.json_values import plain_json
 from eventstudy.messages import catalogue, said, term
 from eventstudy.plots.pooled import draw_pool
-from eventstudy.pooling.pool import EFFECTS, POOLED, Pool, PoolTest, PowerStep, Stratum
+from eventstudy.pooling.pool import POOL_EFFECTS, POOLED, Pool, PoolTest, PowerStep, Stratum
 from eventstudy.report.bundle import Bundle, digest
 from eventstudy.report.document import (
     Block,
@@ -100,7 +100,7 @@ def _pool_row(row: Stratum, pool: Pool) -> dict[str, Any]:
 
 
 def _power_row(row: PowerStep) -> dict[str, Any]:
-    needed = {f"dates_for_{effect:.0%}": n for effect, n in zip(EFFECTS, row.needed, strict=True)}
+    needed = {f"dates_for_{effect:.0%}": n for effect, n in zip(POOL_EFFECTS, row.needed, strict=True)}
     return {**{name: getattr(row, name) for name in ("group", "sectors", "n_dates", "sd", "mde")}, **needed}
 
 
@@ -216,7 +216,7 @@ def _test_row(row: PoolTest, words: Mapping[str, str]) -> tuple[str, ...]:
 def power_table(pool: Pool, words: Mapping[str, str]) -> TableBlock:
     """Power of each sector alone, and of the pool as sectors are added."""
     head = _heads("sectors k error detectable", words)
-    head += [words["pool.dates_for"].format(effect=effect) for effect in EFFECTS]
+    head += [words["pool.dates_for"].format(effect=effect) for effect in POOL_EFFECTS]
     rows = [
         (
             row.sectors,
