@@ -39,6 +39,7 @@ from eventstudy.prices import PriceSeries
 from eventstudy.prices.limits import limit_days
 from eventstudy.prices.sources import get_prices
 from eventstudy.results.tables import _cut_rows
+from eventstudy.shocks import with_shocks
 
 PROJECT = Path(__file__).parents[2]
 SHARED = PROJECT.parent / "shared" / "data" / "prices"
@@ -354,7 +355,7 @@ def mainland(tmp_path: Path) -> Path:
 def run(folder: Path, rows: list[str], *overrides: str, **extra: str) -> Computed:
     events = read_events(write_events(folder, rows))
     config = load_config(folder / "events.csv", config_file=write_mainland(folder, **extra), overrides=overrides)
-    return compute(events, config, get_prices(events, config, str(folder / "prices"), tell=print))
+    return compute(with_shocks(events, config), config, get_prices(events, config, str(folder / "prices"), tell=print))
 
 
 def column(computed: Computed, ticker: str) -> tuple[MarketPanel, int]:
