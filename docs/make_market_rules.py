@@ -77,12 +77,10 @@ def limit(rule: PriceLimit) -> str:
     return words.get(rule.kind, f"{100 * rule.limit:.0f} %")
 
 
-def limits_table(kind: str = "limits") -> str:
+def limits_table() -> str:
     """Daily price limits."""
     rows = [
-        (board.name, *period(rule), limit(rule), *known(rule))
-        for board in boards().values()
-        for rule in getattr(board, kind)
+        (board.name, *period(rule), limit(rule), *known(rule)) for board in boards().values() for rule in board.limits
     ]
     return table("board | from | until | limit | sure | source", rows)
 
@@ -170,7 +168,6 @@ def sessions_table() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "exchanges": exchanges_table,
     "limits": limits_table,
-    "risk_warning_limits": lambda: limits_table("risk_warning_limits"),
     "free_sessions": free_table,
     "amounts": amounts_table,
     "ticks": ticks_table,

@@ -63,7 +63,7 @@ def run_study(
     progress
         Called with the name of each stage when it starts.
     prereg
-        Departures of the run from its pre-registration, from `reversal.prereg.summary_of`.
+        Departures of the run from its pre-registration, from `results.prereg.summary_of`.
     trials
         Trading specifications that were run before; the deflated Sharpe ratio uses their number.
     start

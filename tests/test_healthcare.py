@@ -158,7 +158,7 @@ def test_what_closes_alone_cannot_show_is_said(pack: Path) -> None:
     facts = json.loads((pack / "summary.json").read_text(encoding="utf-8"))
     (said,) = [text for text in facts["warnings"] if text.startswith("These prices lack")]
     assert "lack volume, open, high, low:" in said
-    assert "capacity and impact are unknown" in said
+    assert "capacity and price impact are unknown" in said
     assert facts["backtest"]["capacity"] == {}
     assert facts["backtest"]["currency"] == "results add up as shares of capital in USD"
     assert any("capacity is unknown" in text for text in facts["backtest"]["caveats"])
@@ -183,7 +183,7 @@ def test_check_shows_the_ledger_of_an_example(capsys: pytest.CaptureFixture[str]
 def test_sectors_say_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sectors"]) == 0
     answered, first, second = capsys.readouterr().out.splitlines()
-    assert answered == "answered_reports: Answered reports; 191 peers on XNYS; ships events, no prices"
+    assert answered == "answered_reports: Answered reports; 202 peers on XNYS; ships events, no prices"
     assert first == "healthcare: Health care; 5 peers on XNYS; ships events and prices"
     assert second.startswith("optical:")
     assert second.endswith("ships events, no prices")

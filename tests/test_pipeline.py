@@ -14,6 +14,7 @@ from eventstudy.errors import EstimationError, PriceError
 from eventstudy.events import read_events
 from eventstudy.messages import text
 from eventstudy.prices.sources import get_prices
+from eventstudy.shocks import with_shocks
 
 
 def run(tmp_path: Path, rows: list[str], *overrides: str, extra: dict[str, str] | None = None) -> Computed:
@@ -21,7 +22,7 @@ def run(tmp_path: Path, rows: list[str], *overrides: str, extra: dict[str, str] 
     events = read_events(write_events(tmp_path, rows))
     config = load_config(tmp_path / "events.csv", config_file=write_study(tmp_path, extra=extra), overrides=overrides)
     prices = get_prices(events, config, str(tmp_path / "prices"), tell=lambda _: None)
-    return compute(events, config, prices)
+    return compute(with_shocks(events, config), config, prices)
 
 
 def ledger(computed: Computed) -> dict[tuple[str, str], tuple[str, str]]:

@@ -403,7 +403,7 @@ def test_events_of_one_peer_group_alone_run_and_the_headline_says_whose_it_is(fo
     assert len(asked.tables["multiplicity"])
     config, events = settings_of(folder), read(folder, [event_row("E1", "2021-06-09")])
     prices = get_prices(events, config, str(folder / "prices"), tell=lambda _: None)
-    samples = list(groups(compute(events, config, prices).sample, events, config))
+    samples = list(groups(compute(with_shocks(events, config), config, prices).sample, events, config))
     assert headline_of(samples, config).group == "peers=core"
     assert not headline_note(headline_of(samples, config), config)
 

@@ -25,7 +25,7 @@ from eventstudy.exchanges import calendars
 from eventstudy.exchanges.calendars import Alignment
 from eventstudy.prices import PriceTable
 from eventstudy.prices.quality import QualityFinding, check_quality, vet, with_special_sessions
-from eventstudy.shocks import hit_by, with_shocks
+from eventstudy.shocks import hit_by
 
 if TYPE_CHECKING:
     from eventstudy.prices.covariates import Covariates
@@ -49,7 +49,7 @@ class Computed:
 
 
 def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed:
-    """Cut, fit and subtract for every firm-event that can be studied.
+    """Cut, fit and subtract for every firm-event that can be studied; ``events`` are those of `shocks.with_shocks`.
 
     Raises
     ------
@@ -58,7 +58,6 @@ def compute(events: Events, config: StudyConfig, prices: PriceTable) -> Computed
     PriceError
         If prices are suspect and ``prices.accept_suspect`` is not set.
     """
-    events = with_shocks(events, config)
     alignments = calendars.align_all(events, config)
     prices, findings = trusted(prices, config, alignments)
     panel = with_factors(
@@ -256,10 +255,10 @@ def distinct(samples: Iterable[Sample]) -> Iterator[Sample]:
 
 
 def groups(sample: Sample, events: Events, config: StudyConfig, own: Covariates | None = None) -> Iterator[Sample]:
-    """Yield the groups that are tested: all, and by peer group, label, market, shock, dimension and exposure.
+    """Yield the groups that are tested: all, and by peer group, label, market, region, shock, dimension and exposure.
 
     ``dimension`` belongs to the event; exposure is the peer's share of business in the sector, high from three
-    quarters on. The columns of ``tests.group`` follow; ``own`` has the user's own columns.
+    quarters on. The columns of ``tests.group`` follow, ``own`` has the user's; peer group x label, if asked, is last.
     """
     panel = sample.abnormal.panel
     label = group_values("label", panel, events, config)

@@ -137,7 +137,6 @@ class Board:
     name: str
     rounding: Literal["half_up", "inside"] = "half_up"
     limits: tuple[PriceLimit, ...] = ()
-    risk_warning_limits: tuple[PriceLimit, ...] = ()
     free_sessions: tuple[FreeSessions, ...] = ()
     selling: tuple[Selling, ...] = ()
     ticks: tuple[Ticks, ...] = ()
@@ -193,7 +192,6 @@ class Exchange:
 #: Tables of facts in a file: the record, the key that its lines refer to, and the field that stores it.
 _TABLES: dict[str, tuple[type, str, str]] = {
     "limits": (PriceLimit, "boards", "board"),
-    "risk_warning_limits": (PriceLimit, "boards", "board"),
     "free_sessions": (FreeSessions, "boards", "board"),
     "selling": (Selling, "boards", "board"),
     "ticks": (Ticks, "boards", "board"),

@@ -61,7 +61,7 @@ def tick_size(board: str, price: ArrayLike, days: NDArray[np.datetime64] | None 
 
 
 def limit_prices(
-    board: str, day: dt.date, previous_close: float, *, days_listed: int | None = None, st: bool = False
+    board: str, day: dt.date, previous_close: float, *, days_listed: int | None = None
 ) -> tuple[float, float]:
     """Return the lowest and the highest price allowed on ``day``, rounded as the exchange rounds.
 
@@ -71,8 +71,6 @@ def limit_prices(
         The exchange's reference price: the last close, lowered on an ex-date.
     days_listed
         1 on the first session; None when the listing is old enough not to matter.
-    st
-        Whether the share is under risk warning.
 
     Returns
     -------
@@ -83,17 +81,12 @@ def limit_prices(
         raise ConfigError(f"board {board!r} is unknown; {nearest(board, boards())}")
     days = np.array([day], dtype="datetime64[D]")
     listed = None if days_listed is None else np.array([days_listed])
-    down, up = limit_bands(board, days, np.array([previous_close]), days_listed=listed, st=st)
+    down, up = limit_bands(board, days, np.array([previous_close]), days_listed=listed)
     return float(down[0]), float(up[0])
 
 
 def limit_bands(
-    board: str,
-    days: NDArray[np.datetime64],
-    previous: Floats,
-    *,
-    days_listed: NDArray[np.int64] | None = None,
-    st: bool = False,
+    board: str, days: NDArray[np.datetime64], previous: Floats, *, days_listed: NDArray[np.int64] | None = None
 ) -> tuple[Floats, Floats]:
     """Return the limits of `limit_prices` for many days of one share, shape (T,) each.
 
@@ -106,7 +99,7 @@ def limit_bands(
     """
     previous = np.asarray(previous, dtype=np.float64)
     down, up = np.full(len(days), np.nan), np.full(len(days), np.nan)
-    for rule in _rules(board, st):
+    for rule in _rules(board):
         here = _within(rule, days)
         if here.any():
             down[here], up[here] = _band(rule, previous[here], days[here])
@@ -124,10 +117,10 @@ def free_sessions(board: str, days: NDArray[np.datetime64], days_listed: NDArray
     return free
 
 
-def limit_fraction(board: str, days: NDArray[np.datetime64], *, st: bool = False) -> Floats:
+def limit_fraction(board: str, days: NDArray[np.datetime64]) -> Floats:
     """Return the limit as a fraction of the previous close; NaN without a limit, or if it is unknown or in yen."""
     found = np.full(len(days), np.nan)
-    for rule in _rules(board, st):
+    for rule in _rules(board):
         if rule.kind == "fraction":
             found[_within(rule, days)] = rule.limit
     return found
@@ -135,7 +128,7 @@ def limit_fraction(board: str, days: NDArray[np.datetime64], *, st: bool = False
 
 def in_yen(board: str) -> bool:
     """Return whether the board's limit is an amount of money, which requires traded prices."""
-    return any(rule.kind == "amounts" for rule in _rules(board, st=False))
+    return any(rule.kind == "amounts" for rule in _rules(board))
 
 
 def locked(
@@ -147,7 +140,6 @@ def locked(
     high: Floats | None = None,
     low: Floats | None = None,
     days_listed: NDArray[np.int64] | None = None,
-    st: bool = False,
     slack: Floats | float = 0.0,
 ) -> Locks:
     """Return the days whose close is at the limit.
@@ -166,7 +158,7 @@ def locked(
     -----
     A close beyond the limit is an error in the data or an exception of the exchange, never a lock.
     """
-    down_price, up_price = limit_bands(board, days, previous, days_listed=days_listed, st=st)
+    down_price, up_price = limit_bands(board, days, previous, days_listed=days_listed)
     ticks = np.where(np.asarray(slack) > 0, 1.5, 0.5 + _ROUNDING)
     with np.errstate(invalid="ignore"):
         reach = np.maximum(tick_size(board, close, days) * ticks, slack * previous)
@@ -199,12 +191,9 @@ def _within(rule: Dated, days: NDArray[np.datetime64]) -> Bools:
     return inside
 
 
-def _rules(board: str, st: bool) -> tuple[PriceLimit, ...]:
+def _rules(board: str) -> tuple[PriceLimit, ...]:
     """Rules of a board in the order in which later ones win."""
-    known = boards().get(board)
-    if known is None:
-        return ()
-    return known.limits + known.risk_warning_limits if st else known.limits
+    return boards()[board].limits if board in boards() else ()
 
 
 def _band(rule: PriceLimit, previous: Floats, days: NDArray[np.datetime64]) -> tuple[Floats, Floats]:

@@ -612,7 +612,7 @@ def session_correlation(pairs: float, n: int) -> float:
     their numbers (for one date, the products of firm-events with themselves are subtracted). A pair of dates is
     weighted by its pairs of firm-events and by the common share of the window's sessions. No N x N array is needed.
 
-    It is `inference.mean_correlation` of `residual_correlations` and `window_overlap` to rounding
+    It is `dependence.mean_correlation` of `residual_correlations` and `window_overlap` to rounding
     if the firm-events of a date have the same estimation days and windows of two dates do not overlap.
     Otherwise it differs in two ways: means and variances use all days of a firm-event, not only the common days of a
     pair; and the pairs of two dates are weighted by their number of common days, not equally.

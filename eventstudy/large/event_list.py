@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from eventstudy.config import IN_MEMORY
 from eventstudy.errors import EventsError, Problem, Reason
 from eventstudy.events import EVENT_ID, FRAME, READ, read_tickers
+from eventstudy.readers.columns import day_column
 from eventstudy.readers.containers import Table, table_of_bytes, table_of_frame
 from eventstudy.readers.dates import NO_DAY, WITH_TIME
 from eventstudy.readers.event_columns import OWN_SETTINGS, event_columns
-from eventstudy.readers.sheets import day_column
 from eventstudy.readers.spellings import Spellings
 from eventstudy.readers.text import read_file
 

@@ -17,7 +17,7 @@ _OFF_TICK = 0.02
 
 
 def limit_days(
-    item: PriceSeries, grid: NDArray[np.datetime64], board: str, *, listed: dt.date | None = None, st: bool = False
+    item: PriceSeries, grid: NDArray[np.datetime64], board: str, *, listed: dt.date | None = None
 ) -> tuple[Locks, bool]:
     """Find the sessions of ``grid`` (T,) with a close at the limit, and whether adjusted prices were used.
 
@@ -48,7 +48,6 @@ def limit_days(
         high=values["high"],
         low=values["low"],
         days_listed=_days_listed(item, grid, listed),
-        st=st,
         slack=np.where(exact, 0.0, ADJUSTED_SLACK),
     )
     guessed = not raw.any() if in_yen(board) else np.any((locks.up | locks.down) & ~exact)

@@ -22,10 +22,10 @@ from eventstudy.exchanges.tickers import of_ticker
 from eventstudy.prices.quality.quantities import no_price
 from eventstudy.prices.table import PriceTable
 from eventstudy.readers import crsp
+from eventstudy.readers.columns import day_column, spellings
 from eventstudy.readers.containers import is_binary
 from eventstudy.readers.headers import columns_of, meaning
 from eventstudy.readers.numbers import MISSING_SPELLINGS, NUMBER_MARKS, parse_numbers
-from eventstudy.readers.sheets import day_column, spellings
 from eventstudy.readers.spellings import Spellings
 from eventstudy.readers.text import encoding_of, refuse_endless, separator_of, wrong_cells
 

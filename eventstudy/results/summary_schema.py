@@ -379,7 +379,7 @@ def _without(table: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def _record() -> dict[str, Any]:
     """Return the schema of a track record, as `backtest.outcome.record_row` writes it."""
-    own = _without(_written(Record), "name", "sharpe")
+    own = _without(_written(Record), "name", "ratio")
     renamed = {name: name.replace("_interval", "_ci") for name in own["properties"]}
     properties = {renamed[name]: rule for name, rule in own["properties"].items()}
     ratios = dict.fromkeys(("sharpe", "sharpe_lo", "sharpe_se", "psr", "dsr", "min_track_record_days"), _NUMBER)

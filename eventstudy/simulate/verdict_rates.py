@@ -30,6 +30,7 @@ from eventstudy.reversal.verdict import (
     judged,
     past_of,
 )
+from eventstudy.shocks import with_shocks
 from eventstudy.simulate.batches import run_batches
 from eventstudy.simulate.sectors import pasts, reordered, sector_returns, together
 
@@ -131,6 +132,7 @@ def draw_material(
     EstimationError
         If no shock of the study can be compared with falls of its peers.
     """
+    events = with_shocks(events, config)
     computed = compute(events, config, prices)
     shocks = study_shocks(computed, headline_of([*groups(computed.sample, events, config)], config), config)
     past = past_of(shocks.comparison, config.reversal.drop_k, config.reversal.drop_min)

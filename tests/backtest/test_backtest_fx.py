@@ -30,6 +30,7 @@ from eventstudy.prices.sources import frame_prices, get_prices, price_request
 from eventstudy.prices.yahoo import YahooProvider
 from eventstudy.report.sections.trade import backtest_strip
 from eventstudy.reversal import study_shocks
+from eventstudy.shocks import with_shocks
 
 HOUR = 3_600 * 10**9
 EVENT = event_row("E1", "2021-06-09T14:00Z", label="misreading", label_asof="2021-06-09T15:00Z")
@@ -130,7 +131,7 @@ def traded(tmp_path: Path, prices: Path | str, *overrides: str) -> Traded:
     events = read_events(write_events(tmp_path, [EVENT]))
     config = load_config(tmp_path / "events.csv", config_file=study(tmp_path), overrides=[*overrides, "tests.draws=99"])
     table = get_prices(events, config, str(prices), tell=print)
-    computed = compute(events, config, table)
+    computed = compute(with_shocks(events, config), config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
     shocks = study_shocks(computed, headline, config)

@@ -30,6 +30,7 @@ from eventstudy.prices.sources import get_prices
 from eventstudy.report.sections.trade import backtest_strip
 from eventstudy.results.columns import TABLES, with_codes
 from eventstudy.reversal import Shocks, study_shocks
+from eventstudy.shocks import with_shocks
 
 #: Half of all random shocks are drops by this.
 LAX = Rule(criteria=Reversal(drop_k=0.0, drop_min=0.0, share_negative=0.0), gate="off")
@@ -41,7 +42,7 @@ def traded(events_path: Path, prices: str, *overrides: str, study: Path | None =
     events = read_events(events_path)
     config = load_config(events_path, config_file=study, overrides=overrides)
     table = get_prices(events, config, prices, tell=print)
-    computed = compute(events, config, table)
+    computed = compute(with_shocks(events, config), config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
     shocks = study_shocks(computed, headline, config)
@@ -205,7 +206,7 @@ def study_of(tmp_path: Path, *overrides: str) -> tuple[Computed, Shocks, Events,
         tmp_path / "events.csv", config_file=tmp_path / "study.toml", overrides=[*overrides, "tests.draws=199"]
     )
     table = get_prices(events, config, str(tmp_path / "prices"), tell=print)
-    computed = compute(events, config, table)
+    computed = compute(with_shocks(events, config), config, table)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
     return computed, study_shocks(computed, headline, config), events, config, table

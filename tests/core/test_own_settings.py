@@ -16,6 +16,7 @@ from eventstudy.core.estimation import Computed, compute
 from eventstudy.events import read_events
 from eventstudy.exchanges.calendars import sessions
 from eventstudy.prices.sources import get_prices
+from eventstudy.shocks import with_shocks
 
 Floats = NDArray[np.float64]
 OWN_ENDS = ("estimation_start", "estimation_end", "event_start", "event_end")
@@ -44,7 +45,9 @@ def computed(tmp_path: Path, rows: list[str], *overrides: str, extra: dict[str, 
     events = read_events(events_path)
     plain = ("windows.clean_estimation=false", "model.alpha=estimated", *overrides)
     config = load_config(events_path, config_file=study, overrides=plain)
-    return compute(events, config, get_prices(events, config, str(tmp_path / "prices"), tell=print))
+    return compute(
+        with_shocks(events, config), config, get_prices(events, config, str(tmp_path / "prices"), tell=print)
+    )
 
 
 def by_hand(y: Floats, x: Floats, day0: str, estimation: tuple[int, int], event: tuple[int, int]) -> Floats:
@@ -122,7 +125,9 @@ def test_a_weight_of_the_events_file_goes_before_the_peers(tmp_path: Path) -> No
     )
     events, study = read_events(path), write_study(tmp_path, ("AAA", "BBB"), extra={"AAA": "weight = 1.0"})
     config = load_config(path, config_file=study, overrides=['tests.weights="value"'])
-    found = compute(events, config, get_prices(events, config, str(tmp_path / "prices"), tell=print))
+    found = compute(
+        with_shocks(events, config), config, get_prices(events, config, str(tmp_path / "prices"), tell=print)
+    )
     pairs = zip(found.abnormal.panel.event_id.tolist(), found.abnormal.panel.ticker.tolist(), strict=True)
     weights = dict(zip(pairs, np.asarray(found.abnormal.panel.weight).tolist(), strict=True))
     assert weights["E1", "AAA"] == 8.0

@@ -37,6 +37,7 @@ from eventstudy.messages import text
 from eventstudy.prices import PriceRequest, get_provider
 from eventstudy.prices.sources import get_prices
 from eventstudy.prices.table import on_days
+from eventstudy.shocks import with_shocks
 
 L1, TAU = 60, np.arange(-5, 6)
 Array = NDArray[np.float64]
@@ -565,7 +566,7 @@ def test_an_event_past_the_end_of_the_prices_is_told_not_lost(tmp_path: Path) ->
     events = read_events(write_events(tmp_path, rows))
     config = load_config(tmp_path / "events.csv", config_file=write_study(tmp_path))
     prices = get_prices(events, config, str(tmp_path / "prices"), tell=lambda _: None)
-    computed = compute(events, config, prices)
+    computed = compute(with_shocks(events, config), config, prices)
     merged = [row for row in computed.selection.ledger if row.status != "dropped"]
     assert {row.event_id for row in merged} == {"IN"}  # all that an inner join would have kept
     dropped = [row for row in computed.selection.ledger if row.event_id == "OUT"]

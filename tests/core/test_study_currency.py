@@ -13,6 +13,7 @@ from eventstudy.core.estimation import Computed, compute
 from eventstudy.errors import PriceError
 from eventstudy.events import read_events
 from eventstudy.prices.sources import get_prices
+from eventstudy.shocks import with_shocks
 
 EURO = ("study.currency=EUR", "returns.currency=study", "windows.clean_estimation=false")
 
@@ -22,7 +23,9 @@ def computed(tmp_path: Path, *overrides: str) -> Computed:
     study = write_study(tmp_path)
     study.write_text(study.read_text().replace('benchmark = "IDX"', 'benchmark = "IDX"\ncurrency = "USD"'))
     events, config = read_events(path), load_config(path, config_file=study, overrides=[*EURO, *overrides])
-    return compute(events, config, get_prices(events, config, str(tmp_path / "prices"), tell=print))
+    return compute(
+        with_shocks(events, config), config, get_prices(events, config, str(tmp_path / "prices"), tell=print)
+    )
 
 
 @pytest.mark.parametrize("kind", ["simple", "log"])

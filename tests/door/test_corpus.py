@@ -27,6 +27,7 @@ from eventstudy.events import Events, events_of_frame, read_events
 from eventstudy.exchanges.calendars import sessions
 from eventstudy.prices.sources import frame_prices, get_prices
 from eventstudy.prices.table import PriceTable
+from eventstudy.shocks import with_shocks
 
 WINDOW, ESTIMATION = (0, 1), (-130, -11)
 QUICK = ("windows.estimation=[-130,-11]", "windows.minimum=120", "windows.clean_estimation=false")
@@ -64,7 +65,7 @@ def cars(events: Events, prices: Callable[[Any], PriceTable] | str, index: str =
     tickers = list(dict.fromkeys(ticker for event in events for ticker in event.tickers))
     config = load_config(Path(events.path), overrides=QUICK, assumed=lambda: assumed_table(tickers, exchange, index))
     table = get_prices(events, config, prices, tell=print) if isinstance(prices, str) else prices(config)
-    abnormal = compute(events, config, table).abnormal
+    abnormal = compute(with_shocks(events, config), config, table).abnormal
     found = zip(abnormal.panel.ticker, abnormal.panel.day0.astype("datetime64[D]"), abnormal.car(WINDOW), strict=True)
     return {(str(ticker), str(day)): float(value) for ticker, day, value in found}
 

@@ -39,6 +39,7 @@ from eventstudy.prices import PriceSeries
 from eventstudy.prices.limits import limit_days
 from eventstudy.prices.sources import get_prices
 from eventstudy.results.tables import _cut_rows
+from eventstudy.shocks import with_shocks
 
 PROJECT = Path(__file__).parents[2]
 SHARED = PROJECT.parent / "shared" / "data" / "prices"
@@ -90,12 +91,9 @@ def test_limit_prices(board: str, on: str, previous: float, down: float, up: flo
     assert limit_prices(board, day(on), previous) == pytest.approx((down, up), abs=1e-9, nan_ok=True)
 
 
-def test_the_limit_of_shares_under_risk_warning() -> None:
-    assert limit_prices("sse_main", day("2026-07-03"), 4.0, st=True) == (3.8, 4.2)
-    assert limit_prices("sse_main", day("2026-07-06"), 4.0, st=True) == (3.6, 4.4)
-    assert limit_prices("szse_main", day("2025-06-30"), 4.0, st=True) == (3.8, 4.2)
-    assert limit_prices("chinext", day("2025-06-30"), 4.0, st=True) == (3.2, 4.8)
-    assert limit_fraction("sse_main", days("2026-07-03", "2026-07-06"), st=True).tolist() == [0.05, 0.10]
+def test_the_limit_as_a_fraction() -> None:
+    assert limit_fraction("chinext", days("2020-08-21", "2020-08-24")).tolist() == [0.10, 0.20]
+    assert np.isnan(limit_fraction("tse", days("2024-01-04"))).all()
 
 
 def test_a_limit_smaller_than_a_tick_is_one_tick() -> None:
@@ -197,7 +195,7 @@ def test_yen_limits_grow_with_the_price() -> None:
     assert [dict(yen_limits)[bound] for bound in (100, 1_500, 10_000, 1_000_000)] == [30, 300, 1_500, 150_000]
 
 
-@pytest.mark.parametrize("kind", ["limits", "risk_warning_limits", "free_sessions", "selling", "ticks", "lots"])
+@pytest.mark.parametrize("kind", ["limits", "free_sessions", "selling", "ticks", "lots"])
 def test_periods_of_a_board_follow_each_other(kind: str) -> None:
     for board in boards().values():
         own = getattr(board, kind)
@@ -207,12 +205,8 @@ def test_periods_of_a_board_follow_each_other(kind: str) -> None:
 
 
 def test_every_rule_has_a_source_or_says_that_it_has_none() -> None:
-    rules = [
-        rule
-        for board in boards().values()
-        for rule in (*board.limits, *board.risk_warning_limits, *board.free_sessions, *board.selling)
-    ]
-    assert len(rules) == 42
+    rules = [rule for board in boards().values() for rule in (*board.limits, *board.free_sessions, *board.selling)]
+    assert len(rules) == 38
     for rule in rules:
         assert bool(rule.source) != (rule.certainty == "memory"), rule
 
@@ -220,7 +214,7 @@ def test_every_rule_has_a_source_or_says_that_it_has_none() -> None:
 def test_the_document_lists_every_rule() -> None:
     text = (PROJECT / "docs" / "market-rules.md").read_text(encoding="utf-8")
     for board in boards().values():
-        for rule in (*board.limits, *board.risk_warning_limits):
+        for rule in board.limits:
             first = "" if rule.first == EVER else rule.first
             size = {"none": "none", "amounts": "table of amounts"}.get(rule.kind, f"{100 * rule.limit:.0f} %")
             assert f"| {board.name} | {first} | {rule.until or ''} | {size} | {rule.certainty} |" in text
@@ -361,7 +355,7 @@ def mainland(tmp_path: Path) -> Path:
 def run(folder: Path, rows: list[str], *overrides: str, **extra: str) -> Computed:
     events = read_events(write_events(folder, rows))
     config = load_config(folder / "events.csv", config_file=write_mainland(folder, **extra), overrides=overrides)
-    return compute(events, config, get_prices(events, config, str(folder / "prices"), tell=print))
+    return compute(with_shocks(events, config), config, get_prices(events, config, str(folder / "prices"), tell=print))
 
 
 def column(computed: Computed, ticker: str) -> tuple[MarketPanel, int]:

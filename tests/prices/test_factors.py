@@ -17,6 +17,7 @@ from eventstudy.events import read_events
 from eventstudy.messages import text
 from eventstudy.prices.factors import read_factors
 from eventstudy.prices.sources import get_prices, price_request
+from eventstudy.shocks import with_shocks
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "factors" / "FF5_MOM_US_daily_percent.csv"
 
@@ -33,7 +34,7 @@ def study(tmp_path: Path, *overrides: str, rows: list[str] | None = None) -> Com
     events = read_events(write_events(tmp_path, rows or [event_row("E1", "2021-06-09")]))
     config = load_config(tmp_path / "events.csv", config_file=write_study(tmp_path), overrides=overrides)
     prices = get_prices(events, config, str(tmp_path / "prices"), tell=lambda _: None)
-    return compute(events, config, prices)
+    return compute(with_shocks(events, config), config, prices)
 
 
 def write_daily_factors(tmp_path: Path, *, drop: str = "") -> Path:

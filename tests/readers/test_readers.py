@@ -12,13 +12,13 @@ import pytest
 
 from eventstudy.errors import EventsError, PriceError
 from eventstudy.prices.factors import read_factors
+from eventstudy.readers.columns import day_column
 from eventstudy.readers.crsp import without_codes
 from eventstudy.readers.dates import parse_days
 from eventstudy.readers.event_columns import event_columns
 from eventstudy.readers.french import daily_rows
 from eventstudy.readers.headers import columns_of, meaning, unread
 from eventstudy.readers.numbers import MISSING, parse_numbers
-from eventstudy.readers.sheets import day_column
 from eventstudy.readers.text import encoding_of, read_file, read_text, records_of, separator_of
 
 

@@ -21,6 +21,7 @@ from eventstudy.reversal.estimator import APART, slides
 from eventstudy.reversal.findings import measures
 from eventstudy.reversal.history import window_sums
 from eventstudy.reversal.robustness import Gaps, Stratum, by_synthetic, donor_weights, gap_of, placebo_p, synthetic_gaps
+from eventstudy.shocks import with_shocks
 
 PEERS, DONORS = ("AAA", "BBB", "CCC"), ("DDD", "EEE", "FFF")
 
@@ -31,7 +32,9 @@ def with_donors(folder: Path, rows: list[str], *overrides: str) -> Shocks:
     file = write_study(folder, (*PEERS, *DONORS), dict.fromkeys(DONORS, 'group = "outside"'))
     events = read_events(write_events(folder, rows))
     config = load_config(folder / "events.csv", config_file=file, overrides=(*LOW, *overrides))
-    computed = compute(events, config, get_prices(events, config, str(folder / "prices"), tell=print))
+    computed = compute(
+        with_shocks(events, config), config, get_prices(events, config, str(folder / "prices"), tell=print)
+    )
     headline = headline_of(list(groups(computed.sample, events, config)), config)
     return study_shocks(computed, headline, config)
 

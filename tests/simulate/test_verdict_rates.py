@@ -25,6 +25,7 @@ from eventstudy.reversal.estimator import APART
 from eventstudy.reversal.history import day_codes
 from eventstudy.reversal.question import Shocks, study_shocks
 from eventstudy.reversal.verdict import draw_events, judged
+from eventstudy.shocks import with_shocks
 from eventstudy.simulate.pseudo_events import reaching_back
 from eventstudy.simulate.sectors import DAILY, LIMIT, pasts, reordered, sector_returns, together
 from eventstudy.simulate.verdict_rates import (
@@ -124,7 +125,7 @@ def alone(events: Events) -> Events:
 
 def shocks_of(study: Study) -> Shocks:
     events, config, prices = study
-    computed = compute(events, config, prices)
+    computed = compute(with_shocks(events, config), config, prices)
     return study_shocks(computed, headline_of([*groups(computed.sample, events, config)], config), config)
 
 

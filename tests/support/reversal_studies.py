@@ -17,6 +17,7 @@ from eventstudy.reversal import Shocks, study_shocks
 from eventstudy.reversal.controls import past_drops
 from eventstudy.reversal.drops import PeerDrops
 from eventstudy.reversal.history import History
+from eventstudy.shocks import with_shocks
 
 #: Ends of the price history that every list of events here must span, so that all see the same prices.
 ENDS = (event_row("FIRST", "2014-02-04", kind="other"), event_row("LAST", "2022-10-04", kind="other"))
@@ -31,7 +32,7 @@ def study(tmp_path: Path, rows: list[str], *overrides: str) -> tuple[Computed, S
     settings = (*LOW, *overrides)
     config = load_config(tmp_path / "events.csv", config_file=write_study(tmp_path), overrides=settings)
     prices = get_prices(events, config, str(folder), tell=print)
-    computed = compute(events, config, prices)
+    computed = compute(with_shocks(events, config), config, prices)
     samples = list(groups(computed.sample, events, config))
     headline = next(sample for sample in samples if sample.group == headline_group(config))
     return computed, study_shocks(computed, headline, config)
