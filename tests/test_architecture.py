@@ -311,3 +311,25 @@ def test_the_top_of_the_package_can_be_taken_in_at_once() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/*") if path.parent.name != "__pycache__"}
     assert len(modules) <= MODULES, sorted(modules)
     assert len(folders) <= FOLDERS, sorted(folders)
+
+
+def test_dotted_names_in_docstrings_and_comments_exist() -> None:
+    modules = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    names: dict[str, set[str]] = {"str": {"format"}}
+    for module, path in modules.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts = module.removesuffix(".__init__").split(".")
+        for owner, body in [*((".".join(parts[at:]), tree) for at in range(len(parts))), *classes(tree)]:
+            names.setdefault(owner, set()).update(word.id for word in ast.walk(body) if isinstance(word, ast.Name))
+            names[owner].update(getattr(node, "name", "") for node in ast.walk(body))
+            names[owner].update(str(word.value) for word in ast.walk(body) if isinstance(word, ast.Constant))
+    whole = {f".eventstudy.{name.removesuffix('.__init__')}" for name in modules}
+    dotted = re.compile(r"(?<!`)`(?:eventstudy\.)?(_?[A-Za-z][\w.]*)\.(\w+)`(?!`)")
+    found = [(str(path), *each) for path in modules.values() for each in dotted.findall(path.read_text("utf-8"))]
+    assert len(found) > 40
+    lost = [each for each in found if each[2] not in names.get(each[1], ())]
+    assert [each for each in lost if not any(name.endswith(f".{each[1]}.{each[2]}") for name in whole)] == []
+
+
+def classes(tree: ast.Module) -> list[tuple[str, ast.AST]]:
+    return [(node.name, node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]

@@ -294,8 +294,7 @@ def estimates(
     x = np.vstack([np.column_stack([traits, falls.event / falls.scale()]), np.append(slope, 0.0)])
     fit = last_coefficient(np.vstack([z, np.zeros(z.shape[1])]), x, np.append(clusters(falls), -1))
     usual, weight = (left[~falls.event] ** 2).sum(axis=0) / free, SPREAD_WEEKS * moderated
-    errors = np.sqrt(_variance(falls, fit, usual, weight))
-    df = max(min(fit.df, len(weeks) - 1.0), 1.0) + weight
+    errors, df = np.sqrt(_variance(falls, fit, usual, weight)), max(min(fit.df, len(weeks) - 1.0), 1.0) + weight
     quantile = float(special.stdtrit(df, 1 - level / 2))
     excess_of = functools.partial(
         Excess,
