@@ -480,7 +480,7 @@ def test_progress_names_each_figure_and_file(tmp_path: Path) -> None:
 def test_study_without_one_usable_shock_still_makes_a_report(tmp_path: Path) -> None:
     result = small_study()
     empty = {name: table.iloc[:0] if name != "ledger" else table for name, table in result.tables.items()}
-    verdict = {"kind": "inconclusive", "sentence": "Nothing could be tested.", "ci": [None, None]}
+    verdict = {"kind": "inconclusive", "sentence": "Nothing could be tested.", "ci": [None, None], "window": "[2,20]"}
     summary = {**result.facts, "verdict": verdict, "small_table": [], "cvr": None, "leave_one_out": None}
     write_pack(replace(result, tables=empty, facts=summary), tmp_path)
     assert "Cannot say." in _words(_pdf_pages(tmp_path / "report.pdf")[0])
