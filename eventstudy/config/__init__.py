@@ -30,6 +30,28 @@ from eventstudy.config.settings import (
     Windows,
 )
 
-__all__ = ["IN_MEMORY", "LABELS", "SECTORS", "Backtest", "Cost", "Market", "Model", "Peer"]
-__all__ += ["Prices", "Report", "Returns", "Reversal", "Study", "StudyConfig", "Tests", "Window", "Windows"]
-__all__ += ["config_from_dict", "load_config", "sector_file", "sector_names", "sector_prices", "unknown_keys"]
+__all__ = [
+    "IN_MEMORY",
+    "LABELS",
+    "SECTORS",
+    "Backtest",
+    "Cost",
+    "Market",
+    "Model",
+    "Peer",
+    "Prices",
+    "Report",
+    "Returns",
+    "Reversal",
+    "Study",
+    "StudyConfig",
+    "Tests",
+    "Window",
+    "Windows",
+    "config_from_dict",
+    "load_config",
+    "sector_file",
+    "sector_names",
+    "sector_prices",
+    "unknown_keys",
+]

@@ -364,9 +364,7 @@ class Prices:
     offline: Literal["fail", "simulated"] = "fail"
     benchmark_gaps: Literal["stop", "drop"] = "stop"
     accept_suspect: bool = False
-    accept_days: tuple[
-        Annotated[str, Form(r"\S+:\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "is TICKER:YYYY-MM-DD")], ...
-    ] = ()
+    accept_days: tuple[Annotated[str, Form(rf"\S+:{DATE}", "is TICKER:YYYY-MM-DD")], ...] = ()
     volume_unit: Mapping[str, Annotated[int, Range(1, 1_000_000, "shares")]] = field(default_factory=dict)
     price_unit: Mapping[str, Annotated[float, Range(0.0001, 10_000, "of the market's currency")]] = field(
         default_factory=dict

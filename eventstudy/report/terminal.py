@@ -125,10 +125,11 @@ def print_warnings(warnings: Sequence[str], console: Console, words: Words, *, m
         return
     console.print(Text(words["page.warnings_n"].format(n=len(warnings)), style="bold"))
     listed = worst_first(warnings)
-    for warning in listed[:most]:
+    shown = listed[:most]
+    for warning in shown:
         line = f"– {said(warning, words)}"
         console.print(Text(line, style=_STYLES[severity(warning)]), soft_wrap=True)
-    if left := left_out_words(len(listed[most:]) if most else 0, "summary.json", words):
+    if left := left_out_words(len(listed) - len(shown), "summary.json", words):
         console.print(Text(left))
 
 

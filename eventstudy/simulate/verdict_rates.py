@@ -148,22 +148,25 @@ def draw_material(
         raise EstimationError("every drop in the peers' history is near an event; give longer prices")
     ordered = sorted(named, key=lambda name: (-drops[name], name))
     if peer_set is not None:
-        ordered = [name for name in ordered if set(name.split(", ")) == {each.strip() for each in peer_set.split(",")}]
+        asked = {each.strip() for each in peer_set.split(",")}
+        ordered = [name for name in ordered if asked == set(shocks.comparison.peers[name])]
     if not ordered:
         raise ConfigError(f"--peer-set {peer_set!r} has no drop of its own; accepted: {'; '.join(sorted(named))}")
-    sets = disjoint(ordered)
+    sets = disjoint({name: shocks.comparison.peers[name] for name in ordered})
     days = day_codes(np.array([a.session for a in computed.alignments.values()], dtype="datetime64[D]"))
     returns = portfolio_returns(shocks.history, shocks.tickers[named[sets[0]]], days)
     shared = config.reversal.controls == "all"
     return Material(past, sets, returns, asked_of(shocks.comparison, shocks.counted[shocks.question]) if shared else {})
 
 
-def disjoint(sets: Sequence[str]) -> tuple[str, ...]:
-    """Return the strata without a common security with an earlier kept stratum."""
+def disjoint(sets: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the strata without a common security with an earlier kept stratum, from the securities of each."""
     kept: list[str] = []
-    for name in sets:
-        if not set(name.split(", ")) & set(", ".join(kept).split(", ")):
+    taken: set[str] = set()
+    for name, securities in sets.items():
+        if taken.isdisjoint(securities):
             kept.append(name)
+            taken.update(securities)
     return tuple(kept)
 
 

@@ -130,10 +130,13 @@ def shocks_of(study: Study) -> Shocks:
 
 
 def test_sets_are_taken_in_order_unless_they_share_a_security() -> None:
-    assert disjoint(["A, B", "B", "C", "C, D", "B, E", "D"]) == ("A, B", "C", "D")
-    assert disjoint(["A"]) == ("A",)
+    def taken(*names: str) -> tuple[str, ...]:
+        return disjoint({name: name.split(", ") for name in names})
+
+    assert taken("A, B", "B", "C", "C, D", "B, E", "D") == ("A, B", "C", "D")
+    assert taken("A") == ("A",)
     # Part of a ticker is no ticker.
-    assert disjoint(["AB", "A"]) == ("AB", "A")
+    assert taken("AB", "A") == ("AB", "A")
 
 
 def test_lists_come_from_every_set_without_a_common_security(healthcare: Study) -> None:
